@@ -1,0 +1,203 @@
+"""The whole archive put together: the only place that knows every class.
+
+Opening an `Archive` costs nothing, so the MCP server can do it before its first answer; the parts come when they are asked for.
+Whatever the disk or SQLite refuse becomes a `StorageError` here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.clock import Clock, SystemClock
+from whatsapp_mcp.errors import ArchiveError, DatabaseCorrupt, StorageError, WriterRunning
+from whatsapp_mcp.schema import DATABASE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whatsapp_mcp.config import Settings
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.ingest import Ingest
+    from whatsapp_mcp.queries import Queries
+    from whatsapp_mcp.store import Store
+
+LOCK_NAME: Final = "writer.lock"
+PID_NAME: Final = "writer.pid"
+"""Stands beside the lock: on Windows a locked file cannot be read by others."""
+
+_FULL: Final = "The disk is full."
+_FREE_SPACE: Final = "Free some space, then run the command again; nothing stored was lost."
+_READ_ONLY: Final = "The archive's folder cannot be written."
+_ALLOW: Final = "Give yourself the right to write there, or choose another folder with --home."
+_OF_SQLITE: Final = {
+    sqlite3.SQLITE_FULL: (_FULL, _FREE_SPACE),
+    sqlite3.SQLITE_READONLY: (_READ_ONLY, _ALLOW),
+    sqlite3.SQLITE_CANTOPEN: ("The database cannot be opened.", "Check the rights of the archive's folder and its files."),
+    sqlite3.SQLITE_PERM: (_READ_ONLY, _ALLOW),
+    sqlite3.SQLITE_IOERR: ("The disk cannot be read or written.", "Check the disk and its free space, then run again."),
+    sqlite3.SQLITE_BUSY: ("Another program holds the database.", "Close other programs that have it open, then run again."),
+    sqlite3.SQLITE_LOCKED: ("Another program holds the database.", "Close other programs that have it open, then run again."),
+}
+_OF_DISK: Final = {
+    errno.ENOSPC: (_FULL, _FREE_SPACE),
+    errno.EDQUOT: ("Your share of the disk is used up.", _FREE_SPACE),
+    errno.EROFS: (_READ_ONLY, _ALLOW),
+    errno.EACCES: (_READ_ONLY, _ALLOW),
+    errno.EPERM: (_READ_ONLY, _ALLOW),
+    errno.ENOTDIR: ("The archive's folder is a file.", "Choose another folder with --home."),
+    errno.EEXIST: ("The archive's folder is a file.", "Choose another folder with --home."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The two ways into the archive, while the lock is held."""
+
+    store: Store
+    ingest: Ingest
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive on this disk and its instance at Green API."""
+
+    settings: Settings
+    clock: Clock
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock | None = None) -> Archive:
+        """Put the archive together without touching the disk; it need not exist yet."""
+        return cls(settings, clock or SystemClock())
+
+    @property
+    def home(self) -> Path:
+        """The archive's folder."""
+        return self.settings.home
+
+    @property
+    def database(self) -> Path:
+        """The database's file."""
+        return self.home / DATABASE_NAME
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The questions; each opens the database read-only for itself, so any thread may ask."""
+        from whatsapp_mcp.queries import Queries
+
+        return Queries(self.database, zone=self.settings.timezone, clock=self.clock)
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """Hold the writer's lock; creates folder and database where they are missing.
+
+        Raises `WriterRunning` when another process holds the lock, and `StorageError` for whatever disk and database refuse,
+        also from within the block.
+        """
+        from whatsapp_mcp.ingest import Ingest
+        from whatsapp_mcp.store import Store
+
+        with storage_errors(), hold_lock(self.home):
+            ensure_private_file(self.database)
+            with Store(self.database) as store:
+                yield Writer(store, Ingest(store))
+
+    def gateway(self) -> GreenApi:
+        """The client of Green API, to be entered with ``async with``; raises `SettingsError` without credentials."""
+        from whatsapp_mcp.greenapi import GreenApi
+
+        return GreenApi(self.settings.credentials(), rate_scale=self.settings.rate_scale, clock=self.clock)
+
+
+def ensure_private_folder(path: Path) -> Path:
+    """Create `path` so that only its owner may look inside (0700); an existing folder keeps its rights."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def ensure_private_file(path: Path) -> Path:
+    """Create an empty file that only its owner may read (0600); SQLite gives its side files the same rights."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.close(descriptor)
+    return path
+
+
+@contextmanager
+def hold_lock(home: Path) -> Iterator[None]:
+    """Hold the lock of the archive in `home`; raises `WriterRunning` with the other's pid at once."""
+    from filelock import FileLock, Timeout
+
+    ensure_private_folder(home)
+    # Not bound to a thread: the server enters and leaves in whatever worker thread is free.
+    lock = FileLock(home / LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WriterRunning(_who_writes(home)) from None
+    try:
+        ensure_private_file(home / PID_NAME).write_text(str(os.getpid()), encoding="ascii")
+        yield
+    finally:
+        (home / PID_NAME).unlink(missing_ok=True)
+        lock.release()
+
+
+def _who_writes(home: Path) -> str:
+    try:
+        pid = (home / PID_NAME).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        pid = ""
+    if pid == str(os.getpid()):
+        return "A sync is already running in this very process."
+    return f"Another process{f' (pid {pid})' if pid.isdigit() else ''} is writing to this archive."
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what the disk and SQLite refuse within the block into a `StorageError`."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, ExceptionGroup) as error:
+        known = foreseen(error)
+        if known is None or known is error:
+            raise
+        raise known from error
+
+
+def foreseen(error: BaseException) -> ArchiveError | None:
+    """The error of ours that `error` means, or None for one that nobody foresaw.
+
+    A task group wraps even a single failure into a group; the first foreseen one in it speaks for all.
+    """
+    if isinstance(error, ArchiveError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((known for known in map(foreseen, error.exceptions) if known), None)
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(error)
+    if isinstance(error, OSError) and error.errno in _OF_DISK:
+        what, advice = _OF_DISK[error.errno]
+        return StorageError(_placed(what, error.filename), advice=advice)
+    return None
+
+
+def _from_sqlite(error: sqlite3.Error) -> ArchiveError | None:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code; the rest says where
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DatabaseCorrupt("SQLite cannot read the archive's database.")
+    if code not in _OF_SQLITE:
+        return None
+    what, advice = _OF_SQLITE[code]
+    return StorageError(what, advice=advice)
+
+
+def _placed(what: str, filename: object) -> str:
+    return f"{what.removesuffix('.')}: {filename}." if isinstance(filename, (str, Path)) else what

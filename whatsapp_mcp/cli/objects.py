@@ -1,0 +1,103 @@
+"""The answers of ``--json`` that are no messages: status, chats, analysis, exports, checks, findings, outcomes.
+
+Times are RFC 3339 with the offset of the user's zone, and what is unknown is null, so that every answer has the same members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp.export.objects import coverage_object, interval_object, message_object, party_object, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from whatsapp_mcp.doctor import Check
+    from whatsapp_mcp.export import Exported
+    from whatsapp_mcp.verify import Finding
+    from whatsapp_mcp.views import Analysis, ChatView, Count, RunView, Status
+
+_COUNTS: Final = (
+    "account", "chats", "private_chats", "groups", "contacts", "messages", "media_messages", "payloads", "unreadable",
+    "database_bytes",
+)  # fmt: skip
+_RUN_TIMES: Final = ("started_at", "ended_at", "updated_at")
+
+
+def status_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
+    """The state of the archive."""
+    return {
+        **{name: getattr(status, name) for name in _COUNTS},
+        "coverage": coverage_object(status.coverage, zone),
+        "runs": [run_object(run, zone) for run in status.runs],
+        "failures": [
+            {"chat": party_object(one.chat), "error": one.error, "error_count": one.error_count} for one in status.failures
+        ],
+        "truncated": [party_object(chat) for chat in status.truncated],
+    }
+
+
+def run_object(run: RunView, zone: ZoneInfo) -> dict[str, Any]:
+    """One run of a sync."""
+    return asdict(run) | {name: _time(getattr(run, name), zone) for name in _RUN_TIMES}
+
+
+def chats_object(chats: Sequence[ChatView], cursor: str | None, total: int, zone: ZoneInfo) -> dict[str, Any]:
+    """A page of chats."""
+    return {"chats": [chat_object(chat, zone) for chat in chats], "next_cursor": cursor, "total": total}
+
+
+def chat_object(chat: ChatView, zone: ZoneInfo) -> dict[str, Any]:
+    """One chat with what is known of its extent."""
+    return {
+        **party_object(chat.party),
+        "kind": chat.kind,
+        "message_count": chat.message_count,
+        "last_message_at": _time(chat.last_message_at, zone),
+        "is_archived": chat.is_archived,
+        "phone_number": chat.phone_number,
+        "sync_progress": chat.sync_progress,
+        "oldest_sent_at": _time(chat.oldest_sent_at, zone),
+        "last_synced_at": _time(chat.last_synced_at, zone),
+        "last_error": chat.last_error,
+    }
+
+
+def analysis_object(analysis: Analysis, zone: ZoneInfo) -> dict[str, Any]:
+    """The numbers of an interval."""
+    numbers = {name: getattr(analysis, name) for name in ("messages", "sent", "received", "chats", "contacts", "media")}
+    return {
+        **numbers,
+        "first": message_object(analysis.first, zone) if analysis.first else None,
+        "last": message_object(analysis.last, zone) if analysis.last else None,
+        "busiest_day": _count(analysis.busiest_day) if analysis.busiest_day else None,
+        "breakdowns": {title: [_count(one) for one in counts] for title, counts in analysis.breakdowns.items()},
+        "interval": interval_object(analysis.interval, zone),
+        "coverage": coverage_object(analysis.coverage, zone),
+    }
+
+
+def export_object(export: Exported) -> dict[str, Any]:
+    """A finished export."""
+    return asdict(export) | {"path": str(export.path)}
+
+
+def checks_object(checks: Sequence[Check]) -> dict[str, Any]:
+    """What doctor saw."""
+    return {"checks": [{name: getattr(one, name) for name in ("name", "level", "finding", "advice")} for one in checks]}
+
+
+def findings_object(findings: Sequence[Finding]) -> dict[str, Any]:
+    """What verify saw."""
+    return {"clean": not findings, "findings": [asdict(finding) for finding in findings]}
+
+
+def _count(count: Count) -> dict[str, Any]:
+    named = {"party": party_object(count.party)} if count.party else {}
+    return {"label": count.label, "messages": count.messages, "sent": count.sent, "received": count.received, **named}
+
+
+def _time(moment: int | None, zone: ZoneInfo) -> str | None:
+    return None if moment is None else rfc3339(moment, zone)

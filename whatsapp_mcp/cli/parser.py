@@ -1,0 +1,182 @@
+"""The words of the command line: every command, its arguments and its one line of help."""
+
+from __future__ import annotations
+
+import argparse
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from whatsapp_mcp import __version__
+from whatsapp_mcp.errors import UsageError
+from whatsapp_mcp.export.renderers import RENDERERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS: Final = ("private", "group")
+ORDERS: Final = ("relevance", "newest", "oldest")
+BREAKDOWNS: Final = ("contact", "chat", "day", "month", "type")
+
+_DATES: Final = "2025-08, 2025-08-14, an RFC 3339 time, today, yesterday, 'last week', 'last 30 days'"
+_CHAT: Final = "a chat's name, phone number or id"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises `UsageError` with one line instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(_readable(message), advice=f"See `{self.prog} --help`.")
+
+
+def _readable(message: str) -> str:
+    """Name the nearest command where argparse lists all of them."""
+    start, _, rest = message.partition("invalid choice: ")
+    if not rest or "choose from" not in rest:
+        return f"{message[:1].upper()}{message[1:]}."
+    word, _, choices = rest.partition(" (choose from ")
+    known = [choice.strip("' ") for choice in choices.rstrip(")").split(",")]
+    near = get_close_matches(word.strip("'"), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it can be {', '.join(known)}."
+    what = "command" if "command" in start.casefold() else start.removeprefix("argument ").rstrip(": ")
+    return f"{word} is no {what}; {hint}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; its result names the function that does the work as ``handler``: ``module.function`` in this package."""
+    everywhere = _everywhere()
+    parser = _Parser(
+        prog="whatsapp-mcp",
+        description="Your whole WhatsApp, kept on your own disk, answerable by any assistant. Read-only towards WhatsApp.",
+        parents=[everywhere],
+    )
+    parser.add_argument("--version", action="version", version=f"whatsapp-mcp {__version__}")
+    commands = _Commands(parser, everywhere)
+    _add_serving(commands)
+    _add_sync(commands)
+    _add_overviews(commands)
+    _add_messages(commands)
+    _add_trust(commands)
+    return parser
+
+
+def _everywhere() -> argparse.ArgumentParser:
+    """Options that may stand before or after the command; no defaults, so that neither place wipes out the other."""
+    options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    options.add_argument("--home", type=Path, metavar="DIR", help="the folder of the archive")
+    options.add_argument("--json", action="store_true", help="answer as JSON")
+    options.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return options
+
+
+class _Commands:
+    """Adds commands that share the options allowed everywhere."""
+
+    def __init__(self, parser: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
+        self._everywhere = everywhere
+        self._parsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+
+    def add(self, name: str, handler: str, help_text: str) -> argparse.ArgumentParser:
+        parser = self._parsers.add_parser(
+            name, help=help_text, description=help_text, parents=[self._everywhere], allow_abbrev=False
+        )
+        parser.set_defaults(handler=handler)
+        return parser
+
+    def below(self, name: str, help_text: str) -> _Commands:
+        parser = self._parsers.add_parser(name, help=help_text, description=help_text, parents=[self._everywhere])
+        return _Commands(parser, self._everywhere)
+
+
+def _add_serving(commands: _Commands) -> None:
+    commands.add("serve", "serving.serve", "answer an assistant over MCP on standard input and output")
+    commands.add("demo", "serving.demo", "show everything on an invented account; needs no account and no network")
+    commands.add("doctor", "serving.doctor", "check credentials, instance, folder, disk, database and lock, and say what to do")
+
+
+def _add_sync(commands: _Commands) -> None:
+    sync = commands.below("sync", "fetch messages from Green API")
+    full = sync.add("full", "writing.sync_full", "fetch the whole history; goes on with an unfinished run")
+    start = full.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with an unfinished run (this happens anyway)")
+    start.add_argument("--restart", action="store_true", help="forget the progress, never the messages, and begin again")
+    chat = sync.add("chat", "writing.sync_chat", "fetch one chat's history")
+    chat.add_argument("chat", metavar="CHAT", help=_CHAT)
+    chat.add_argument("--depth", type=_positive, metavar="N", help="fetch the newest N messages only")
+
+
+def _add_overviews(commands: _Commands) -> None:
+    commands.add("status", "reading.status", "counts, freshness, completeness, the last runs and the size")
+    chats = commands.add("chats", "reading.chats", "list the chats, the most recent first")
+    chats.add_argument("query", nargs="?", metavar="QUERY", help="a part of the name, the number or the id")
+    chats.add_argument("--kind", choices=KINDS, help="only private chats, or only groups")
+    _page(chats)
+    analyze = commands.add("analyze", "reading.analyze", "count messages by person, chat, day, month and type")
+    _dates(analyze)
+    analyze.add_argument("--chat", metavar="CHAT", help=_CHAT)
+    analyze.add_argument("--contact", metavar="CONTACT", help="a person's name, number or id")
+    analyze.add_argument("--breakdown", action="append", choices=BREAKDOWNS, help="may be repeated (default: all)")
+
+
+def _add_messages(commands: _Commands) -> None:
+    read = commands.add("read", "reading.read", "read a chat")
+    read.add_argument("chat", metavar="CHAT", help=_CHAT)
+    read.add_argument("--around", metavar="HANDLE", help="the messages around this one, e.g. m1234")
+    _dates(read)
+    _page(read)
+    search = commands.add("search", "reading.search", "search all messages")
+    search.add_argument("query", metavar="QUERY", help='words that must all occur; "…" a phrase; OR; -word; word*')
+    search.add_argument("--chat", metavar="CHAT", help=_CHAT)
+    search.add_argument("--sender", metavar="SENDER", help="a person's name, number or id, or me")
+    search.add_argument("--kind", action="append", metavar="TYPE", default=[], help="image, voice, …; may be repeated")
+    search.add_argument("--order", choices=ORDERS, default="relevance", help="(default: relevance)")
+    search.add_argument("--context", type=_count, default=0, metavar="N", help="show N messages before and after each hit")
+    _dates(search)
+    _page(search)
+    export = commands.add("export", "reading.export", "write a chat to a file in the archive's exports folder")
+    export.add_argument("chat", metavar="CHAT", help=_CHAT)
+    export.add_argument("--format", choices=tuple(RENDERERS), default="txt", help="(default: txt)")
+    export.add_argument("--include-media", action="store_true", help="pack the stored files with it into a zip")
+    _dates(export)
+
+
+def _add_trust(commands: _Commands) -> None:
+    importing = commands.add("import", "importing.import_path", "read a chat that a phone exported (.txt or .zip)")
+    importing.add_argument("path", type=Path, metavar="PATH", help="the exported file, or a folder of them")
+    importing.add_argument("--chat", metavar="NAME", help="the chat's name, where the file's name does not say it")
+    importing.add_argument("--me", metavar="NAME", help="the name under which you write in that export")
+    importing.add_argument(
+        "--order", metavar="ORDER", help="how dates are written there: dmy, mdy, ymd or ydm (default: found out)"
+    )
+    verify = commands.add("verify", "writing.verify", "check that what is stored fits together; changes nothing")
+    verify.add_argument("--thorough", action="store_true", help="also replay every stored payload and compare each message")
+    commands.add("rebuild", "writing.rebuild", "make messages and index anew from the stored payloads")
+
+
+def _dates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--after", metavar="DATE", help=f"from then on: {_DATES}")
+    parser.add_argument("--before", metavar="DATE", help="until then; a named day or month is included whole")
+
+
+def _page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most N rows (default: 50)")
+    parser.add_argument("--cursor", metavar="CURSOR", help="go on where an earlier answer ended")
+
+
+def _positive(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text[:9]) > 0:
+        return int(text[:9])
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the words after the program's name; raises `UsageError`, and `SystemExit` for ``--help`` and ``--version``."""
+    args = build_parser().parse_args(argv)
+    for name, default in (("home", None), ("json", False), ("debug", False)):
+        if not hasattr(args, name):
+            setattr(args, name, default)
+    return args

@@ -1,0 +1,209 @@
+"""The commands that only read: they ask the archive on this disk and never the network."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.cli import objects
+from whatsapp_mcp.cli.progress import duration
+from whatsapp_mcp.cli.terminal import many, moment, say, say_json, say_table, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+    from whatsapp_mcp.cli.run import Command
+    from whatsapp_mcp.views import Analysis, Coverage, Page, RunView, Status
+
+
+def status(command: Command) -> int:
+    """``status``: the state of the whole archive."""
+    found, zone = command.archive.queries.status(), command.archive.settings.timezone
+    if command.args.json:
+        say_json(objects.status_object(found, zone))
+        return 0
+    for line in _status_lines(command, found, zone):
+        say(line)
+    return 0
+
+
+def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[str]:
+    covered = found.coverage
+    yield f"Archive      {command.archive.home} ({size(found.database_bytes)})"
+    if found.account:
+        yield f"Account      {found.account}"
+    yield f"Messages     {found.messages:,} ({found.media_messages:,} with media), {_span(covered, zone)}"
+    yield f"Chats        {found.chats:,} ({found.private_chats:,} private, {found.groups:,} groups)"
+    yield f"Contacts     {found.contacts:,}"
+    yield f"Complete     {covered.complete:,} of {covered.chats:,} chats{_incomplete(covered)}"
+    yield f"Last synced  {moment(covered.last_synced_at, zone) or 'never'}"
+    if found.unreadable:
+        yield f"Unreadable   {found.unreadable:,} items of {found.payloads:,} payloads are kept, and not understood"
+    for run in found.runs[:3]:
+        yield f"Run {run.run_id:<8} {_run_line(run, zone)}"
+    for failure in found.failures[:10]:
+        yield f"Failed       {failure.chat.name}: {failure.error} (sync chat {failure.chat.id} tries again)"
+    if found.truncated:
+        yield f"Cut off      {', '.join(chat.name for chat in found.truncated[:10])}"
+    if covered.note:
+        yield covered.note
+
+
+def _span(covered: Coverage, zone: ZoneInfo) -> str:
+    if covered.oldest is None or covered.newest is None:
+        return "none yet"
+    return f"{moment(covered.oldest, zone)} to {moment(covered.newest, zone)}"
+
+
+def _incomplete(covered: Coverage) -> str:
+    parts = [("cut off", covered.truncated), ("failed", covered.failed), ("pending", covered.pending)]
+    return "".join(f", {count:,} {word}" for word, count in parts if count)
+
+
+def _run_line(run: RunView, zone: ZoneInfo) -> str:
+    took = f", took {duration(run.ended_at - run.started_at)}" if run.ended_at else ""
+    failed = f", {run.chats_failed} failed" if run.chats_failed else ""
+    return (
+        f"{run.kind} {run.state}: {run.chats_done} of {run.chats_total} chats{failed}, {run.messages_new:,} new messages, "
+        f"{moment(run.started_at, zone)}{took}"
+    )
+
+
+def chats(command: Command) -> int:
+    """``chats``: a page of chats."""
+    args, zone = command.args, command.archive.settings.timezone
+    found, cursor, total = command.archive.queries.list_chats(
+        query=args.query, kind=args.kind, limit=args.limit, cursor=args.cursor
+    )
+    if args.json:
+        say_json(objects.chats_object(found, cursor, total, zone))
+        return 0
+    say_table(
+        ("id", "name", "kind", "messages", "last message", "sync"),
+        (
+            (
+                chat.party.id,
+                chat.party.name,
+                chat.kind,
+                chat.message_count,
+                moment(chat.last_message_at, zone),
+                chat.sync_progress,
+            )
+            for chat in found
+        ),
+    )
+    say(f"{len(found):,} of {total:,} chats{_go_on(cursor)}")
+    return 0
+
+
+def read(command: Command) -> int:
+    """``read``: a page of a chat, in ascending time."""
+    args = command.args
+    page = command.archive.queries.read_chat(
+        args.chat, after=args.after, before=args.before, around=args.around, limit=args.limit, cursor=args.cursor
+    )
+    return _show_page(command, page, several_chats=False)
+
+
+def search(command: Command) -> int:
+    """``search``: the messages that fit."""
+    args = command.args
+    page = command.archive.queries.search(
+        args.query,
+        chat=args.chat,
+        sender=args.sender,
+        after=args.after,
+        before=args.before,
+        kinds=tuple(args.kind),
+        order=args.order,
+        context=args.context,
+        limit=args.limit,
+        cursor=args.cursor,
+    )
+    return _show_page(command, page, several_chats=True)
+
+
+def _show_page(command: Command, page: Page, *, several_chats: bool) -> int:
+    from whatsapp_mcp.export import page_object
+    from whatsapp_mcp.server.lines import Style, write_lines
+
+    zone = command.archive.settings.timezone
+    if command.args.json:
+        say_json(page_object(page, zone))
+        return 0
+    for line in write_lines(page.messages, Style(zone, with_chat=several_chats)):
+        say(line)
+    say(_page_end(page, zone))
+    return 0
+
+
+def _page_end(page: Page, zone: ZoneInfo) -> str:
+    hits = sum(message.is_hit for message in page.messages)
+    of_all = f" of {page.total:,}" if page.total is not None and page.total > hits else ""
+    lines = [f"{hits:,}{of_all} shown, {page.interval.text}{_go_on(page.next_cursor)}"]
+    covered = page.coverage
+    known = f"{many(covered.messages, 'message')} in {many(covered.chats, 'chat')}, {_span(covered, zone)}"
+    lines.append(f"Looked through {known}. {covered.note}".rstrip())
+    if page.suggestions and page.suggestions.near_words:
+        lines.append(f"Words that are near: {', '.join(page.suggestions.near_words)}")
+    if page.suggestions and page.suggestions.months_with_hits:
+        months = (f"{month} ({count:,})" for month, count in page.suggestions.months_with_hits.items())
+        lines.append(f"Found outside of these dates: {', '.join(months)}")
+    return "\n".join(lines)
+
+
+def _go_on(cursor: str | None) -> str:
+    return f"; more with --cursor {cursor}" if cursor else ""
+
+
+def analyze(command: Command) -> int:
+    """``analyze``: the numbers of an interval."""
+    from whatsapp_mcp.analysis import analyze as ask
+
+    args, zone = command.args, command.archive.settings.timezone
+    chosen = {"breakdown": tuple(args.breakdown)} if args.breakdown else {}
+    found = ask(command.archive.queries, args.after, args.before, chat=args.chat, contact=args.contact, **chosen)
+    if args.json:
+        say_json(objects.analysis_object(found, zone))
+        return 0
+    for line in _analysis_lines(found):
+        say(line)
+    for title, counts in found.breakdowns.items():
+        say(f"\nBy {title}")
+        say_table(
+            (title, "messages", "sent", "received"), ((one.label, one.messages, one.sent, one.received) for one in counts)
+        )
+    return 0
+
+
+def _analysis_lines(found: Analysis) -> Iterable[str]:
+    yield f"{found.interval.text}: {many(found.messages, 'message')} ({found.sent:,} sent, {found.received:,} received)"
+    yield f"in {many(found.chats, 'chat')} by {many(found.contacts, 'contact')}; {found.media:,} with media"
+    if found.busiest_day:
+        yield f"Busiest day: {found.busiest_day.label} with {found.busiest_day.messages:,} messages"
+    if found.coverage.note:
+        yield found.coverage.note
+
+
+def export(command: Command) -> int:
+    """``export``: one chat as a file."""
+    from whatsapp_mcp.export import Head, Request, export_chat
+
+    args, archive = command.args, command.archive
+    queries, zone = archive.queries, archive.settings.timezone
+    chat, interval = queries.find_chat(args.chat), queries.interval(args.after, args.before)
+    covered = queries.coverage(chat.id, interval)
+    head = Head(chat, interval, covered, zone, int(archive.clock.now()), with_files=args.include_media)
+    request = Request(args.format, archive.home, include_media=args.include_media)
+    done = export_chat(request, head, queries.iter_messages(chat.id, args.after, args.before), _export_progress)
+    if args.json:
+        say_json(objects.export_object(done))
+    else:
+        say(f"{many(done.messages, 'message')}, {size(done.size)}: {done.path}")
+    return 0
+
+
+def _export_progress(count: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{count:,} messages", end="\r", file=sys.stderr, flush=True)

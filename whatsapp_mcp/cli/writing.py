@@ -1,0 +1,121 @@
+"""The commands that write to the archive, each under the writer's lock."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.cli import objects
+from whatsapp_mcp.cli.progress import ProgressLine, duration
+from whatsapp_mcp.cli.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from whatsapp_mcp.cli.run import Command
+    from whatsapp_mcp.sync import Outcome
+
+_log = logging.getLogger(__name__)
+
+PARTLY: Final = 3
+"""The exit code of work that is done but for some chats."""
+
+_FAILURES_NAMED: Final = 10
+
+
+def sync_full(command: Command) -> int:
+    """``sync full``: the whole history."""
+    from whatsapp_mcp.sync import full_sync
+
+    return _sync(command, partial(full_sync, clock=command.archive.clock, restart=command.args.restart))
+
+
+def sync_chat(command: Command) -> int:
+    """``sync chat``: one chat's history."""
+    from whatsapp_mcp.sync import sync_chat as fetch
+
+    chat = _known_or_literal(command)
+    return _sync(command, partial(fetch, clock=command.archive.clock, chat=chat, depth=command.args.depth))
+
+
+def _known_or_literal(command: Command) -> str:
+    """A chat that the archive does not know yet can be fetched by its own WhatsApp id."""
+    asked: str = command.args.chat
+    if asked.endswith(("@c.us", "@g.us", "@lid")):
+        return asked
+    return command.archive.queries.find_chat(asked).whatsapp_id
+
+
+def _sync(command: Command, fetch: Callable[..., Awaitable[Outcome]]) -> int:
+    archive = command.archive
+    shown = ProgressLine(sys.stderr, archive.clock.monotonic)
+    gateway = archive.gateway()
+
+    async def work() -> Outcome:
+        with archive.writer() as writer:
+            async with gateway:
+                return await fetch(gateway, writer, report=shown)
+
+    try:
+        outcome = anyio.run(work)
+    finally:
+        shown.finish()
+    _log.info(
+        "%s: %d of %d chats, %d messages new", outcome.state, outcome.chats_done, outcome.chats_total, outcome.messages_new
+    )
+    if command.args.json:
+        say_json(asdict(outcome))
+    else:
+        for line in _outcome_lines(outcome):
+            say(line)
+    return PARTLY if outcome.chats_failed else 0
+
+
+def _outcome_lines(outcome: Outcome) -> Iterator[str]:
+    chats = f"{outcome.chats_done:,} of {outcome.chats_total:,} chats in {duration(outcome.seconds)}"
+    yield f"{chats}: {outcome.messages_seen:,} messages, {outcome.messages_new:,} of them new."
+    if outcome.chats_truncated:
+        yield f"{outcome.chats_truncated:,} chats reach further back than Green API gives; `whatsapp-mcp status` names them."
+    for failure in outcome.failures[:_FAILURES_NAMED]:
+        yield f"Failed: {failure.chat}: {failure.error}"
+    if outcome.chats_failed:
+        yield f"{outcome.chats_failed:,} chats failed; `whatsapp-mcp sync full --resume` tries them again."
+    yield from outcome.notes
+
+
+def verify(command: Command) -> int:
+    """``verify``: what does not fit together; nothing is repaired."""
+    from whatsapp_mcp.verify import verify as walk
+
+    command.archive.queries.status()  # says that there is no archive, instead of making an empty one
+    with command.archive.writer() as writer:
+        findings = walk(writer.store, thorough=command.args.thorough)
+    if command.args.json:
+        say_json(objects.findings_object(findings))
+        return int(bool(findings))
+    for finding in findings:
+        say(f"{finding.rung}: {finding.what} {finding.advice}")
+    if not findings:
+        say("Everything that is stored fits together.")
+    return int(bool(findings))
+
+
+def rebuild(command: Command) -> int:
+    """``rebuild``: messages and index made anew from the payloads."""
+    from whatsapp_mcp.ingest import rebuild as make_anew
+
+    queries = command.archive.queries
+    before = queries.status()
+    with command.archive.writer() as writer:
+        make_anew(writer.store)
+    after = queries.status()
+    if command.args.json:
+        say_json({"messages_before": before.messages, "messages": after.messages, "payloads": after.payloads})
+    else:
+        say(f"{after.messages:,} messages made anew from {after.payloads:,} stored payloads (before: {before.messages:,}).")
+    return 0

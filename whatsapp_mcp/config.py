@@ -1,0 +1,229 @@
+"""The settings, and the only place that reads ``.env`` files and the environment.
+
+Three places are asked, and the later wins: ``.env`` in the home folder, ``.env`` in the working directory, the environment.
+A ``.env`` is read without expanding ``${…}``, which python-dotenv would do even inside single quotes, so that a token that
+happens to hold those letters stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from whatsapp_mcp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whatsapp_mcp.greenapi import Credentials
+
+NAMES: Final[Mapping[str, str]] = {
+    "GREEN_API_URL": "the instance's host as its page in the Green API console shows it, e.g. `https://7105.api.greenapi.com`",
+    "GREEN_API_ID_INSTANCE": "the instance's id, digits",
+    "GREEN_API_TOKEN_INSTANCE": "the instance's API token; a secret like a password",
+    "GREEN_API_RATE_SCALE": "multiplies the documented requests per second of every method (default 1)",
+    "WHATSAPP_MCP_HOME": "the folder of the archive (default: the system's folder for user data)",
+    "WHATSAPP_MCP_TIMEZONE": "the time zone in which dates are read and shown, e.g. `Europe/Madrid` (default: the system's)",
+}
+"""Every setting and what it means; README and ``.env.example`` are tested against it."""
+
+_PREFIXES: Final = ("GREEN_API_", "WHATSAPP_MCP_")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_TOKEN_LETTERS: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user decided; reading an archive needs no credentials, so these are checked when they are asked for."""
+
+    home: Path
+    """The archive's folder, absolute; it need not exist yet."""
+    timezone: ZoneInfo
+    rate_scale: float = 1.0
+    green_api_url: str = ""
+    id_instance: str = ""
+    token: str = field(default="", repr=False)
+    env_files: tuple[Path, ...] = ()
+    """The ``.env`` files that were read; they may hold the token, so `doctor` looks at their rights."""
+    unknown: tuple[str, ...] = ()
+    """Names in those files that look like ours and are not: usually a typing mistake."""
+    zone_is_guess: bool = False
+    """The system does not say its time zone, so UTC is used."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, home: Path | None = None) -> Settings:
+        """Read the settings; `home` (``--home``) wins over every ``WHATSAPP_MCP_HOME``.
+
+        Raises `SettingsError` where a value cannot be used; a missing credential is no error before `credentials`.
+        """
+        environ = os.environ if environ is None else environ
+        here = _existing((cwd or Path.cwd()) / ".env")
+        values = {**_read_env_file(here), **_told(environ)}
+        folder = _home(home, values.get("WHATSAPP_MCP_HOME", ""))
+        there = _existing(folder / ".env")
+        there = () if there == here else there
+        values = {**_read_env_file(there), **values}
+        zone, guess = _zone(values.get("WHATSAPP_MCP_TIMEZONE", ""))
+        return cls(
+            home=folder,
+            timezone=zone,
+            rate_scale=_rate_scale(values.get("GREEN_API_RATE_SCALE", "")),
+            green_api_url=values.get("GREEN_API_URL", "").rstrip("/"),
+            id_instance=values.get("GREEN_API_ID_INSTANCE", ""),
+            token=values.get("GREEN_API_TOKEN_INSTANCE", ""),
+            env_files=(*here, *there),
+            unknown=tuple(sorted(name for name in values if name.startswith(_PREFIXES) and name not in NAMES)),
+            zone_is_guess=guess,
+        )
+
+    def credentials(self) -> Credentials:
+        """What the gateway's client needs; raises `SettingsError` that names what is missing or wrong."""
+        from whatsapp_mcp.greenapi import Credentials
+
+        missing = [
+            name
+            for name, value in (
+                ("GREEN_API_URL", self.green_api_url),
+                ("GREEN_API_ID_INSTANCE", self.id_instance),
+                ("GREEN_API_TOKEN_INSTANCE", self.token),
+            )
+            if not value
+        ]
+        if missing:
+            raise _not_set(missing)
+        _check_url(self.green_api_url)
+        _check(_ID_DIGITS, self.id_instance, "GREEN_API_ID_INSTANCE is not a number.")
+        _check(_TOKEN_LETTERS, self.token, "GREEN_API_TOKEN_INSTANCE holds letters that no token has; copy it again.")
+        return Credentials(self.green_api_url, self.id_instance, self.token)
+
+
+def _not_set(missing: list[str]) -> SettingsError:
+    if len(missing) == 1:
+        return SettingsError(f"{missing[0]} is not set.")
+    names = f"{', '.join(missing[:-1])} and {missing[-1]}"
+    return SettingsError(f"{names} are not set.", advice=SettingsError.advice.replace("Set it", "Set them"))
+
+
+def _existing(path: Path) -> tuple[Path, ...]:
+    try:
+        return (path.resolve(),) if path.is_file() else ()
+    except OSError:
+        return ()
+
+
+def _read_env_file(paths: tuple[Path, ...]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for path in paths:
+        from dotenv import dotenv_values
+
+        try:
+            found = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{path} cannot be read ({_reason(error)}).", advice="Make it a UTF-8 text file that you may read."
+            ) from None
+        values |= _told({name: value or "" for name, value in found.items()})
+    return values
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "no UTF-8 text"
+
+
+def _told(values: Mapping[str, str]) -> dict[str, str]:
+    """Leave out empty values: an empty variable says nothing, as Claude Desktop passes an unfilled field."""
+    return {name: value.strip() for name, value in values.items() if name.startswith(_PREFIXES) and value.strip()}
+
+
+def _home(told: Path | None, value: str) -> Path:
+    try:
+        if told is not None:
+            return told.expanduser().absolute()
+        if value:
+            return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError("The home folder names a user that this computer does not know.") from None
+    from platformdirs import user_data_path
+
+    return user_data_path("whatsapp-mcp", appauthor=False)
+
+
+def _rate_scale(value: str) -> float:
+    try:
+        scale = float(value or "1")
+    except ValueError:
+        scale = 0.0
+    if 0 < scale <= 1000:
+        return scale
+    raise SettingsError("GREEN_API_RATE_SCALE is no number between 0 and 1000.")
+
+
+def _check_url(url: str) -> None:
+    """Accept https anywhere and http on loopback: the token travels in the address."""
+    problem = "GREEN_API_URL is not an address like https://7105.api.greenapi.com."
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise SettingsError(problem) from None
+    bare = port != 0 and not (parts.path or parts.query or parts.fragment or parts.username)
+    if not (host and bare and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))):
+        raise SettingsError(problem)
+
+
+def _check(pattern: re.Pattern[str], value: str, what: str) -> None:
+    if not pattern.fullmatch(value):
+        raise SettingsError(what)
+
+
+def _zone(value: str) -> tuple[ZoneInfo, bool]:
+    if not value:
+        return _system_zone()
+    try:
+        return ZoneInfo(value), False
+    except (OSError, ValueError, KeyError):  # unknown, a folder's name, or not a name at all
+        raise SettingsError(
+            f"WHATSAPP_MCP_TIMEZONE {value!r} is no time zone.", advice="Use a name like Europe/Madrid or Asia/Jerusalem."
+        ) from None
+
+
+def _system_zone() -> tuple[ZoneInfo, bool]:
+    """Find the system's zone; also says whether UTC is only a guess."""
+    for find in (_zone_of_tz, _zone_of_windows, _zone_of_localtime):
+        try:
+            zone = find()
+        except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+            continue
+        if zone is not None:
+            return zone, False
+    return ZoneInfo("UTC"), True
+
+
+def _zone_of_tz() -> ZoneInfo | None:
+    name = os.environ.get("TZ", "").removeprefix(":")
+    return ZoneInfo(name) if name else None
+
+
+def _zone_of_windows() -> ZoneInfo | None:
+    if sys.platform == "win32":
+        from tzlocal import get_localzone_name
+
+        return ZoneInfo(get_localzone_name())
+    return None
+
+
+def _zone_of_localtime() -> ZoneInfo | None:
+    """Follow ``/etc/localtime``: a link into the zone database on Linux and macOS, in some containers a copy without a name."""
+    link = Path("/etc/localtime")
+    name = link.resolve(strict=True).as_posix().partition("/zoneinfo/")[2]
+    if name:
+        return ZoneInfo(name)
+    with link.open("rb") as file:
+        return ZoneInfo.from_file(file, key="localtime")

@@ -1,0 +1,220 @@
+"""What stands in the way: each check says ok, warn or fail, and what to do about it.
+
+Nothing is changed and nothing is created. Only the checks of the instance use the network, and only to read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import anyio
+
+from whatsapp_mcp.app import LOCK_NAME, foreseen, hold_lock
+from whatsapp_mcp.config import NAMES
+from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError, WriterRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from whatsapp_mcp.app import Archive
+    from whatsapp_mcp.config import Settings
+
+Level: TypeAlias = Literal["ok", "warn", "fail"]
+
+WANTED_ON: Final[Mapping[str, str]] = {
+    "incomingWebhook": "received messages are missing from the journal",
+    "outgoingMessageWebhook": "messages sent from the phone are missing from the journal",
+    "outgoingAPIMessageWebhook": "messages sent through the API are not reported",
+    "outgoingWebhook": "sent, delivered and read are not reported",
+    "editedMessageWebhook": "edits are not reported",
+    "deletedMessageWebhook": "deletions are not reported",
+    "pollMessageWebhook": "polls and votes are not reported",
+    "incomingCallWebhook": "received calls are not reported",
+    "outgoingCallWebhook": "outgoing calls are not reported",
+    "stateWebhook": "a lost connection is not reported",
+}
+"""Settings that an archive needs, and what is lost without each (Green API docs, SetSettings). What arrives while one is off is
+not kept by Green API."""
+
+WANTED_OFF: Final[Mapping[str, str]] = {
+    "markIncomingMessagesReaded": "every message that you receive is marked as read",
+    "markIncomingMessagesReadedOnReply": "messages are marked as read when the API answers",
+    "keepOnlineStatus": "you are shown as online all day",
+}
+"""Settings by which the instance would act in your name (Green API docs, SetSettings)."""
+
+_LOW: Final = 1_000_000_000
+_TOO_LOW: Final = 100_000_000
+_STATES: Final[Mapping[str, tuple[Level, str]]] = {
+    "authorized": ("ok", ""),
+    "suspended": ("warn", "WhatsApp limits what this number sends; reading goes on."),
+    "starting": ("warn", "The instance is starting; wait five minutes."),
+    "sleepMode": ("warn", "The instance sleeps because its phone is off; switch it on."),
+    "notAuthorized": ("fail", "Open the Green API console and scan the QR code with the phone."),
+    "blocked": ("fail", "WhatsApp has blocked this number; what is archived stays readable."),
+}
+"""States of an instance (Green API docs, GetStateInstance)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    level: Level
+    finding: str
+    advice: str = ""
+    exit_code: int = 0
+    """What the command should return because of it; 0 unless it failed."""
+
+
+def examine(archive: Archive) -> Iterator[Check]:
+    """Look at everything, in the order in which one would mend it; never raises for what it finds."""
+    settings = archive.settings
+    yield from _look(lambda: check_settings(settings), "settings")
+    yield from check_env_files(settings)
+    yield from _look(lambda: anyio.run(_check_instance, archive), "instance")
+    yield from _look(lambda: check_folder(archive.home), "folder")
+    yield from _look(lambda: check_disk(archive.home), "disk")
+    yield from _look(lambda: check_database(archive), "database")
+    yield from _look(lambda: check_lock(archive.home), "lock")
+
+
+def _look(check: Callable[[], list[Check]], name: str) -> list[Check]:
+    try:
+        return check()
+    except Exception as error:
+        known = foreseen(error)
+        if known is None:
+            raise
+        return [_failed(name, known)]
+
+
+def _failed(name: str, error: ArchiveError) -> Check:
+    return Check(name, "fail", error.what, error.advice, error.exit_code)
+
+
+def check_settings(settings: Settings) -> list[Check]:
+    """The credentials are there and well-formed, no name is mistyped, and the time zone is known."""
+    try:
+        settings.credentials()
+        checks = [Check("settings", "ok", "The credentials are set.")]
+    except SettingsError as error:
+        checks = [_failed("settings", error)]
+    checks += [
+        Check("settings", "warn", f"{name} is not a setting.", f"Names are: {', '.join(NAMES)}.") for name in settings.unknown
+    ]
+    zone = "warn" if settings.zone_is_guess else "ok"
+    advice = "Set WHATSAPP_MCP_TIMEZONE, e.g. to Europe/Madrid." if settings.zone_is_guess else ""
+    return [*checks, Check("time zone", zone, f"Dates are read and shown in {settings.timezone.key}.", advice)]
+
+
+def check_env_files(settings: Settings) -> list[Check]:
+    """Nobody else on this computer can read the files that hold the token."""
+    return [
+        Check("rights", "warn", f"Other users of this computer can read {path}.", f'Run: chmod 600 "{path}"')
+        if _open_to_others(path)
+        else Check("rights", "ok", f"Only you can read {path}.")
+        for path in settings.env_files
+    ]
+
+
+def _open_to_others(path: Path) -> bool:
+    """Whether group or others have any right; Windows keeps rights elsewhere and is not judged."""
+    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+async def _check_instance(archive: Archive) -> list[Check]:
+    try:
+        gateway = archive.gateway()
+    except SettingsError:
+        return [Check("instance", "warn", "The instance was not asked: there are no usable credentials.")]
+    from whatsapp_mcp.normalise import instance_settings, instance_state
+
+    async with gateway:
+        state = instance_state(await gateway.get_state_instance())
+        checks = [check_state(state)]
+        try:
+            checks += check_flags(instance_settings(await gateway.get_settings()))
+        except GatewayError as error:
+            checks.append(_failed("instance settings", error))
+    return checks
+
+
+def check_state(state: str) -> Check:
+    """The instance is linked to the phone and works."""
+    level, advice = _STATES.get(state, ("warn", "This version does not know that state; look into the Green API console."))
+    return Check("instance", level, f"The instance is {state or 'in no known state'}.", advice, int(level == "fail"))
+
+
+def check_flags(flags: Mapping[str, str]) -> list[Check]:
+    """The instance reports what an archive needs, and does nothing in your name."""
+    checks = [
+        Check("instance settings", "warn", f"{name} is off: {loss}.", f"Switch {name} on in the Green API console.")
+        for name, loss in WANTED_ON.items()
+        if flags.get(name) != "yes"
+    ]
+    checks += [
+        Check("instance settings", "fail", f"{name} is on: {deed}.", f"Switch {name} off in the Green API console.", 1)
+        for name, deed in WANTED_OFF.items()
+        if flags.get(name) == "yes"
+    ]
+    if flags.get("webhookUrl"):
+        what = "A webhook address is set, so nothing waits in the notification queue."
+        checks.append(
+            Check("instance settings", "warn", what, "Clear webhookUrl in the console if this archive should listen.")
+        )
+    return checks or [Check("instance settings", "ok", "The instance reports all that an archive needs.")]
+
+
+def check_folder(home: Path) -> list[Check]:
+    """The archive's folder can be written by you and read by nobody else."""
+    if not home.exists():
+        writable = os.access(_nearest(home), os.W_OK)
+        if writable:
+            return [Check("folder", "ok", f"{home} does not exist yet; the first sync or import creates it.")]
+        return [Check("folder", "fail", f"{home} cannot be created.", "Choose another folder with --home.", 1)]
+    if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
+        return [Check("folder", "fail", f"{home} cannot be written.", "Choose another folder with --home.", 1)]
+    if _open_to_others(home):
+        return [Check("folder", "warn", f"Other users of this computer can look into {home}.", f'Run: chmod 700 "{home}"')]
+    return [Check("folder", "ok", f"Only you can look into {home}.")]
+
+
+def _nearest(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def check_disk(home: Path) -> list[Check]:
+    """There is room to grow."""
+    free = shutil.disk_usage(_nearest(home)).free
+    said = f"{free / 1e9:,.1f} GB are free on the disk."
+    if free < _TOO_LOW:
+        return [Check("disk", "fail", said, "Free some space before the next sync.", 1)]
+    if free < _LOW:
+        return [Check("disk", "warn", said, "Free some space soon.")]
+    return [Check("disk", "ok", said)]
+
+
+def check_database(archive: Archive) -> list[Check]:
+    """The database opens, and SQLite finds no damage in it."""
+    if not archive.database.exists():
+        return [Check("database", "ok", "There is no archive yet; `whatsapp-mcp sync full` or `import` makes it.")]
+    status = archive.queries.status()
+    return [Check("database", "ok", f"{status.messages:,} messages in {status.chats:,} chats can be read.")]
+
+
+def check_lock(home: Path) -> list[Check]:
+    """No other process is writing."""
+    if not (home / LOCK_NAME).exists():
+        return [Check("lock", "ok", "Nobody is writing to the archive.")]
+    try:
+        with hold_lock(home):
+            return [Check("lock", "ok", "Nobody is writing to the archive.")]
+    except WriterRunning as error:
+        return [Check("lock", "warn", error.what, error.advice)]

@@ -1,0 +1,118 @@
+"""One payload becomes committed, searchable rows: the single entrance that sync, listening, imports and rebuilds share.
+
+Cut → leave out items that were seen before → normalise → one transaction for the records, the payload and the mark. A rebuild
+walks the same way over the stored payloads, which is why it must arrive at the same archive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.normalise import records_of
+from whatsapp_mcp.records import Alias, Message, Record, Unreadable
+from whatsapp_mcp.store.payloads import ITEMWISE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.store import Mark, Store
+
+_REPLAY_BATCH: Final = 2000
+"""Records applied at once in a replay: enough to work in bulk, little enough to keep memory flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one payload brought."""
+
+    items: int
+    """Items in the payload."""
+    unseen: int
+    """Items that were not seen before."""
+    messages: int
+    """Messages among all its items that are new to the archive."""
+    unreadable: int
+    damaged: bool
+    records: tuple[Record, ...]
+    """Of the unseen items."""
+
+
+class Ingest:
+    """Receives payloads into a store."""
+
+    def __init__(self, store: Store) -> None:
+        """Write into `store`."""
+        self.store = store
+
+    def receive(self, payload: Payload, mark: Mark | None = None) -> Applied:
+        """Make a payload part of the archive, together with what `mark` says; all of it or nothing.
+
+        Raises:
+            StorageError: the disk or the database refused; nothing changed.
+
+        """
+        with self.store.transaction():
+            items, digests = self.store.payloads.unseen(payload)
+            records = list(_records(payload, items))
+            unreadable = sum(type(record) is Unreadable for record in records)
+            new = self.store.apply(records, payload.received_at) if records else 0
+            if items or payload.damaged:
+                self.store.payloads.keep(payload, items, digests, unreadable)
+            if mark is not None:
+                self.store.runs.mark(mark)
+                self.store.people.settle_names()
+        return Applied(len(payload.items), len(items), new, unreadable, payload.damaged, tuple(records))
+
+
+def replay(source: Store, target: Store) -> None:
+    """Apply every payload stored in `source` to `target`, in the order of arrival.
+
+    Raises:
+        DatabaseCorrupt: a stored payload is not what was received.
+
+    """
+    batch: list[Record] = []
+    received_at = 0
+    for payload in source.payloads.replay():
+        if batch and (payload.received_at != received_at or len(batch) > _REPLAY_BATCH):
+            target.apply(batch, received_at)
+            batch = []
+        received_at = payload.received_at
+        batch.extend(_records(payload, payload.items))
+    if batch:
+        target.apply(batch, received_at)
+
+
+def rebuild(store: Store) -> None:
+    """Make everything above the payloads anew, in one transaction; our integer keys, and so all handles, stay.
+
+    Raises:
+        DatabaseCorrupt: a stored payload is not what was received; nothing changed.
+
+    """
+    with store.transaction():
+        aliases = [alias for payload in store.payloads.replay() for alias in _aliases(payload)]
+        store.begin_rebuild()
+        store.apply(aliases, 0)
+        replay(store, store)
+        store.end_rebuild()
+
+
+def _aliases(payload: Payload) -> Iterator[Alias]:
+    """Relations come first in a rebuild, so that each person and chat has its final id, and with it its number, at once."""
+    if payload.origin not in ITEMWISE:
+        for record in _records(payload, payload.items):
+            if isinstance(record, Alias):
+                yield record
+
+
+def _records(payload: Payload, items: Iterable[str]) -> Iterator[Record]:
+    for item in items:
+        yield from records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
+
+
+def newest_message_time(records: Iterable[Record]) -> int | None:
+    """The latest time of a message among records, or None."""
+    return max((record.sent_at for record in records if isinstance(record, Message)), default=None)

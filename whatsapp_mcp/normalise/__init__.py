@@ -1,0 +1,70 @@
+"""Pure and total: what came in becomes records, and nothing that comes in makes it raise.
+
+Only this room knows the gateway's field names and the lines of other origins. A message arrives in two spellings, flat in the
+journals and nested in the notifications; both end in the same reader, so that both give the same record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
+from whatsapp_mcp.normalise.journal import journal_records
+from whatsapp_mcp.normalise.notification import notification_records
+from whatsapp_mcp.normalise.values import parse
+from whatsapp_mcp.records import Record, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whatsapp_mcp.payload import Payload
+
+__all__ = ["JOURNALS", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of"]
+
+JOURNALS: Final = frozenset({
+    "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
+})  # fmt: skip
+"""Origins whose items are journal items."""
+
+NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
+"""Origins whose items are notifications."""
+
+
+def normalise(payload: Payload) -> list[Record]:
+    """The records of all items of `payload`, in their order."""
+    records: list[Record] = []
+    for item in payload.items:
+        records += records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
+    return records
+
+
+def records_of(origin: str, item: str, *, received_at: int, context: Mapping[str, str]) -> list[Record]:
+    """The records of one item's verbatim text; ``[Unreadable(…)]`` when it carries nothing that can be read.
+
+    An item that can be read and says nothing of people, such as a changed state of the instance, gives an empty list.
+    """
+    try:
+        return _read(origin, item, received_at, context)
+    except RecursionError:
+        return [Unreadable("nested too deeply")]
+    except ValueError:
+        return [Unreadable("not JSON")]
+    except Exception as error:  # noqa: BLE001 - a mistake in a reader costs one item, which is kept and counted, never the sync
+        return [Unreadable(f"reader failed: {type(error).__name__}")]
+
+
+def _read(origin: str, item: str, received_at: int, context: Mapping[str, str]) -> list[Record]:
+    if origin == "chat_export":
+        from whatsapp_mcp.normalise.chat_export import records_of_export_item  # words of many languages: only for imports
+
+        return records_of_export_item(item, received_at=received_at, context=context)
+    value = parse(item)
+    if not isinstance(value, dict):
+        # getGroupData answers "Error: item-not-found" with status 200, as a bare JSON string.
+        return [Unreadable(value[:120] if isinstance(value, str) else "not an object")]
+    if origin in JOURNALS:
+        return journal_records(value)
+    if origin in NOTIFICATIONS:
+        return notification_records(value, received_at)
+    reader = DIRECTORIES.get(origin)
+    return [Unreadable("unknown origin")] if reader is None else reader(value, received_at, context)

@@ -1,0 +1,81 @@
+"""A payload: what came in, verbatim, with its origin and its time.
+
+Every source hands over the same value. An answer that is a JSON array is cut into the exact texts of its items, so that an item
+that arrives again in another answer is recognised by its letters; anything else is one item.
+
+The cutting is tolerant, because Green API's big arrays were seen with a stray comma (tracker #800) and cut short right after a
+send (tracker #505): items that can be read are kept, and `damaged` says that something could not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DECODER = json.JSONDecoder()
+_SEPARATORS = " \t\r\n,"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What one call, file or notification brought."""
+
+    origin: str
+    """The gateway's method (``getChatHistory``) or the source (``chat_export``)."""
+    received_at: int
+    """Unix seconds UTC."""
+    items: tuple[str, ...]
+    """The verbatim texts of its items."""
+    context: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The arguments on which the meaning depends: ``chatId``, a file's name, a time zone."""
+    damaged: bool = False
+    """A part of the body could not be cut into items; it is kept as the last item."""
+
+
+def cut_items(body: str) -> tuple[tuple[str, ...], bool]:
+    """Cut `body` into its items' exact texts; also says whether a part was damaged (then it is the last item)."""
+    start = _skip(body, 0, " \t\r\n\ufeff")
+    if start == len(body) or body[start] != "[":
+        return _single(body)
+    return _cut_array(body, start + 1)
+
+
+def _single(body: str) -> tuple[tuple[str, ...], bool]:
+    text = body.strip(" \t\r\n\ufeff")
+    if text in ("", "null"):
+        return (), False
+    try:
+        _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return (text,), True
+    return (text,), False
+
+
+def _cut_array(body: str, position: int) -> tuple[tuple[str, ...], bool]:
+    items: list[str] = []
+    decode = _DECODER.raw_decode
+    damaged = False
+    while True:
+        start = _skip(body, position, _SEPARATORS)
+        damaged = damaged or body.count(",", position, start) > (1 if items else 0)
+        if start == len(body):
+            return tuple(items), True
+        if body[start] == "]":
+            return tuple(items), damaged
+        try:
+            position = decode(body, start)[1]
+        except (ValueError, RecursionError):
+            items.append(body[start:])
+            return tuple(items), True
+        items.append(body[start:position])
+
+
+def _skip(body: str, position: int, what: str) -> int:
+    while position < len(body) and body[position] in what:
+        position += 1
+    return position

@@ -1,0 +1,140 @@
+"""The questions that readers ask, answered with frozen views from a read-only database.
+
+Every method is its own short read transaction on a borrowed connection, so any thread may ask at any time, also while a sync
+writes. Messages are always in order of their time, then of their id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp import dates
+from whatsapp_mcp.queries import chats, coverage, messages, people, reading, searching, status
+from whatsapp_mcp.queries.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.queries.people import Reference
+    from whatsapp_mcp.views import ChatView, ContactView, Coverage, Interval, MessageView, Page, Party, Status
+
+__all__ = ["Queries"]
+
+
+class Queries:
+    """One archive's questions.
+
+    All raise `StorageError` when there is no archive, `DatabaseCorrupt` or `DatabaseTooNew` when it cannot be read, and `UsageError`
+    (`NotFound`, `Ambiguous`) with what to do when the question cannot be meant.
+    """
+
+    def __init__(self, path: Path, *, zone: ZoneInfo, clock: Clock) -> None:
+        """Answer from the database at `path`, reading dates in `zone`; opens nothing yet."""
+        self.database = Database(path)
+        self.zone = zone
+        self.clock = clock
+
+    def close(self) -> None:
+        """Close idle connections; asking again opens new ones."""
+        self.database.close()
+
+    def find_chat(self, chat: Reference) -> Party:
+        """The one chat that a name, phone number or id means."""
+        with self.database.reading() as connection:
+            return people.find(connection, chat, "chat", self.zone)
+
+    def find_contact(self, contact: Reference) -> Party:
+        """The one person that a name, phone number or id means; ``me`` is the account's owner."""
+        with self.database.reading() as connection:
+            return people.find(connection, contact, "contact", self.zone)
+
+    def get_chat(self, chat: Reference) -> ChatView:
+        """The chat with its extent."""
+        with self.database.reading() as connection:
+            return chats.views(connection, [people.find(connection, chat, "chat", self.zone).id])[0]
+
+    def get_contact(self, contact: Reference) -> ContactView:
+        """The person with names, ids and chats."""
+        with self.database.reading() as connection:
+            return chats.contacts(connection, [people.find(connection, contact, "contact", self.zone)])[0]
+
+    def list_chats(
+        self, query: str | None = None, kind: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> tuple[tuple[ChatView, ...], str | None, int]:
+        """A page of chats (most recently active first), the cursor of the next, and how many there are in all."""
+        with self.database.reading() as connection:
+            return chats.list_chats(connection, query=query, kind=kind, limit=limit, cursor=cursor)
+
+    def find_contacts(self, query: str, limit: int = 20) -> tuple[ContactView, ...]:
+        """Everybody whose name or number fits, the best fits first."""
+        with self.database.reading() as connection:
+            return chats.find_contacts(connection, query, limit)
+
+    def read_chat(
+        self, chat: Reference, *, after: str | None = None, before: str | None = None, around: int | str | None = None,
+        limit: int = 50, cursor: str | None = None,
+    ) -> Page:  # fmt: skip
+        """A page of a chat in ascending time: the newest `limit` messages of the interval; the cursor leads further back.
+
+        `around` (a handle, or a date) shows what stands before and after that place instead.
+        """
+        with self.database.reading() as connection:
+            party = people.find(connection, chat, "chat", self.zone)
+            asked = reading.Asked(party, after, before, around, limit, cursor)
+            return reading.read(connection, asked, zone=self.zone, now=self.clock.now())
+
+    def search(
+        self, query: str, *, chat: Reference | None = None, sender: Reference | None = None, after: str | None = None,
+        before: str | None = None, kinds: Sequence[str] = (), order: str = "relevance", context: int = 0, limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page:  # fmt: skip
+        """A page of hits in the asked order (``relevance``, ``newest``, ``oldest``), each with a snippet.
+
+        `context` adds so many messages before and after each hit. Without a hit the page's suggestions say what to try.
+        """
+        with self.database.reading() as connection:
+            asked = searching.Asked(
+                query,
+                None if chat is None else people.find(connection, chat, "chat", self.zone),
+                None if sender is None else people.find(connection, sender, "contact", self.zone),
+                after, before, searching.checked_kinds(kinds), order, context, limit, cursor,
+            )  # fmt: skip
+            return searching.search(connection, asked, zone=self.zone, now=self.clock.now())
+
+    def get_message(self, handle: int | str) -> MessageView:
+        """The message of a handle (``m123``, ``123``) or of WhatsApp's message id."""
+        with self.database.reading() as connection:
+            return messages.by_ids(connection, [messages.find(connection, handle)[0]])[0]
+
+    def get_messages(self, ids: Sequence[int]) -> list[MessageView]:
+        """The messages with these ids, in the order given; unknown ones are left out."""
+        with self.database.reading() as connection:
+            return messages.by_ids(connection, ids)
+
+    def iter_messages(self, chat: Reference, after: str | None = None, before: str | None = None) -> Iterator[MessageView]:
+        """Every message of a chat in ascending time, some hundreds in memory at a time; one state of the archive throughout."""
+        with self.database.reading() as connection:
+            party = people.find(connection, chat, "chat", self.zone)
+            yield from reading.stream(connection, party, self.interval(after, before))
+
+    def status(self) -> Status:
+        """The state of the whole archive."""
+        with self.database.reading() as connection:
+            return status.status(connection, self.zone, self.database.size())
+
+    def coverage(self, chat_id: int | None = None, interval: Interval | None = None) -> Coverage:
+        """What is known and what is missing, of one chat or of all."""
+        with self.database.reading() as connection:
+            return coverage.coverage(connection, self.zone, chat_id=chat_id, interval=interval)
+
+    def interval(self, after: str | None, before: str | None) -> Interval:
+        """What `after` and `before` mean now, in the user's zone."""
+        return dates.interval(after, before, zone=self.zone, now=self.clock.now())
+
+    def schema_text(self) -> str:
+        """The tables as SQL with what one must know to query them."""
+        with self.database.reading() as connection:
+            return status.schema_text(connection)

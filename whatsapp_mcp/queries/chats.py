@@ -1,0 +1,137 @@
+"""Lists of chats and contacts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp.errors import UsageError
+from whatsapp_mcp.queries import cursors, people
+from whatsapp_mcp.queries.people import CHAT_NAME
+from whatsapp_mcp.views import ChatView, ContactView, Party
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+HIGHEST_LIMIT: Final = 500
+CHAT_KINDS: Final = ("private", "group")
+
+_CHATS: Final = f"""
+SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME}, ch.chat_type, ch.message_count, ch.last_message_at, ch.is_archived,
+    c.phone_number, coalesce(s.sync_progress, 'pending'), s.oldest_sent_at, s.last_synced_at, s.last_error
+FROM json_each(?) AS wanted JOIN chats AS ch ON ch.chat_id = wanted.value
+    LEFT JOIN contacts AS c USING (contact_id) LEFT JOIN sync_status AS s ON s.chat_id = ch.chat_id
+ORDER BY wanted.key
+"""
+_CONTACTS: Final = """
+SELECT c.contact_id, c.phone_number, c.phonebook_name, c.profile_name, c.is_business
+FROM json_each(?) AS wanted JOIN contacts AS c ON c.contact_id = wanted.value ORDER BY wanted.key
+"""
+
+
+def list_chats(
+    connection: sqlite3.Connection, *, query: str | None, kind: str | None, limit: int, cursor: str | None
+) -> tuple[tuple[ChatView, ...], str | None, int]:
+    """Chats, the most recently active first; with a `query` only those whose name or number it fits."""
+    limit = cursors.checked_limit(limit, HIGHEST_LIMIT)
+    if kind is not None and kind not in CHAT_KINDS:
+        raise UsageError(f"There is no kind {people.named(kind)} of chats.", advice="Use private or group, or leave it out.")
+    filters = ("chats", query or "", kind or "")
+    found = [chat for chat in people.known(connection, "chat") if kind in (None, chat.kind)]
+    if query and query.strip():
+        fitting = {id(chat) for chat in people.matching_any(found, query)}
+        found = [chat for chat in found if id(chat) in fitting]
+    total = len(found)
+    if cursor:
+        last_at, last_id = cursors.decode(cursor, filters, 2)
+        found = [chat for chat in found if _place(chat) > (-(last_at or 0), last_id or 0)]
+    shown, rest = found[:limit], found[limit:]
+    following = cursors.encode(filters, (shown[-1].last_message_at or 0, shown[-1].party.id)) if rest else None
+    return views(connection, [chat.party.id for chat in shown]), following, total
+
+
+def _place(chat: people.Known) -> tuple[int, int]:
+    return -(chat.last_message_at or 0), chat.party.id
+
+
+def views(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[ChatView, ...]:
+    """The chats with these ids, in the order given."""
+    return tuple(_chat(row) for row in connection.execute(_CHATS, (json.dumps(list(ids)),)))
+
+
+def _chat(row: Sequence[Any]) -> ChatView:
+    return ChatView(
+        party=Party(*row[:3]), kind=row[3], message_count=row[4], last_message_at=row[5], is_archived=bool(row[6]),
+        phone_number=row[7], sync_progress=row[8], oldest_sent_at=row[9], last_synced_at=row[10], last_error=row[11],
+    )  # fmt: skip
+
+
+def find_contacts(connection: sqlite3.Connection, query: str, limit: int) -> tuple[ContactView, ...]:
+    """People whose name or number fits `query`, the best fits first."""
+    limit = cursors.checked_limit(limit, HIGHEST_LIMIT)
+    if not query.strip():
+        raise UsageError("No name is given.", advice="Give a part of a name or of a phone number.")
+    candidates = people.known(connection, "contact")
+    if "@" in query:
+        found = [candidate for candidate in candidates if candidate.party.whatsapp_id == _canonical(connection, query.strip())]
+    else:
+        found = people.matching_any(candidates, query)
+    return contacts(connection, [candidate.party for candidate in found[:limit]])
+
+
+def _canonical(connection: sqlite3.Connection, whatsapp_id: str) -> str:
+    wanted = whatsapp_id.encode("utf-8", "replace").decode().replace("@s.whatsapp.net", "@c.us")
+    row = connection.execute("SELECT canonical_id FROM aliases WHERE whatsapp_id = ?", (wanted,)).fetchone()
+    return str(row[0]) if row else wanted
+
+
+def contacts(connection: sqlite3.Connection, parties: Sequence[Party]) -> tuple[ContactView, ...]:
+    """The views of these contacts, in the order given; ``message_count`` is that of their private chat."""
+    wanted = json.dumps([party.id for party in parties])
+    private = _private_chats(connection, wanted)
+    groups = _groups(connection, wanted)
+    aliases = _aliases(connection, [party.whatsapp_id for party in parties])
+    views = []
+    for party, row in zip(parties, connection.execute(_CONTACTS, (wanted,)), strict=True):
+        chat, count = private.get(party.id, (None, 0))
+        views.append(
+            ContactView(
+                party=party, phone_number=row[1], phonebook_name=row[2], profile_name=row[3], is_business=bool(row[4]),
+                private_chat=chat, groups=tuple(groups.get(party.id, ())), aliases=tuple(aliases.get(party.whatsapp_id, ())),
+                message_count=count,
+            )  # fmt: skip
+        )
+    return tuple(views)
+
+
+def _private_chats(connection: sqlite3.Connection, wanted: str) -> dict[int, tuple[Party, int]]:
+    query = (
+        f"SELECT ch.contact_id, ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME}, ch.message_count"
+        " FROM chats AS ch JOIN contacts AS c USING (contact_id) WHERE ch.contact_id IN (SELECT value FROM json_each(?))"
+    )
+    return {row[0]: (Party(*row[1:4]), row[4]) for row in connection.execute(query, (wanted,))}
+
+
+def _groups(connection: sqlite3.Connection, wanted: str) -> dict[int, list[Party]]:
+    query = (
+        "SELECT g.contact_id, ch.chat_id, ch.whatsapp_chat_id, coalesce(nullif(ch.name, ''), ch.whatsapp_chat_id)"
+        " FROM group_members AS g JOIN chats AS ch USING (group_id)"
+        " WHERE g.left_at IS NULL AND g.contact_id IN (SELECT value FROM json_each(?))"
+        " ORDER BY ch.last_message_at DESC, ch.chat_id"
+    )
+    found: dict[int, list[Party]] = {}
+    for contact, *party in connection.execute(query, (wanted,)):
+        found.setdefault(contact, []).append(Party(*party))
+    return found
+
+
+def _aliases(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    query = (
+        "SELECT canonical_id, whatsapp_id FROM aliases WHERE canonical_id IN (SELECT value FROM json_each(?))"
+        " AND whatsapp_id NOT IN (canonical_id, 'me') ORDER BY whatsapp_id"
+    )
+    for canonical, other in connection.execute(query, (json.dumps(list(ids)),)):
+        found.setdefault(canonical, []).append(other)
+    return found

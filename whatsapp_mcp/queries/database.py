@@ -1,0 +1,164 @@
+"""The database as readers have it: opened read-only, checked once, never waiting for a sync.
+
+Connections are kept and lent out one at a time, so a reader finds its pages warm; each lending is one read transaction, so an answer
+made of several statements sees one state of the archive even while a sync commits. A file that was exchanged (restored,
+rebuilt elsewhere) is noticed by its inode.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
+from whatsapp_mcp.schema import VERSION, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_KEPT: Final = 4
+"""Idle connections that are kept; each may hold up to `_CACHE_KIB` of pages."""
+_CACHE_KIB: Final = 8_000
+_NO_ARCHIVE: Final = "Run `whatsapp-mcp sync full`, `whatsapp-mcp import PATH` or `whatsapp-mcp demo` first."
+
+_Identity = tuple[int, int]
+
+
+class Database:
+    """One database file for any number of reading threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember where it is; nothing is opened yet."""
+        self.path = path
+        self._idle: list[tuple[_Identity, sqlite3.Connection]] = []
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection with one read transaction around the block.
+
+        Raises `StorageError` when there is no archive, `DatabaseCorrupt` or `DatabaseTooNew` when it cannot be read, also
+        for what SQLite finds within the block.
+        """
+        identity = self._identity()
+        connection = self._borrow(identity)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            connection.close()
+            raise _foreseen(error) from error
+        except BaseException:
+            connection.close()  # an abandoned iteration may have statements under way
+            raise
+        connection.rollback()
+        if len(self._idle) < _KEPT:
+            self._idle.append((identity, connection))
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def size(self) -> int:
+        """Bytes on the disk, with what is not merged into the main file yet."""
+        total = 0
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def _identity(self) -> _Identity:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise StorageError("There is no archive yet.", advice=_NO_ARCHIVE) from None
+        except OSError as error:
+            raise StorageError(
+                f"The archive cannot be reached ({error.strerror}).", advice="Check the rights of its folder."
+            ) from error
+        if not found.st_size:
+            raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
+        return found.st_dev, found.st_ino
+
+    def _borrow(self, identity: _Identity) -> sqlite3.Connection:
+        while True:
+            try:
+                known, connection = self._idle.pop()
+            except IndexError:
+                return open_connection(self.path)
+            if known == identity:
+                return connection
+            connection.close()
+
+
+def open_connection(path: Path) -> sqlite3.Connection:
+    """Open the database at `path` read-only and check that it is an archive of a version that can be read."""
+    try:
+        return _checked(_connect(path, "mode=ro"))
+    except sqlite3.OperationalError as error:
+        wal = path.with_name(path.name + "-wal")
+        if not _needs_side_files(error) or (wal.exists() and wal.stat().st_size):
+            raise _foreseen(error) from error
+    except sqlite3.Error as error:
+        raise _foreseen(error) from error
+    # A database in WAL mode in a folder that cannot be written: without a log beside it, nobody is changing it.
+    try:
+        return _checked(_connect(path, "mode=ro&immutable=1"))
+    except sqlite3.Error as error:
+        raise _foreseen(error) from error
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=5, isolation_level=None, check_same_thread=False
+    )
+
+
+def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        _check_version(version_of(connection))
+        _check_tables(connection)
+        connection.execute("PRAGMA temp_store = MEMORY")  # before the table below: changing it drops what is temporary
+        # A table of the connection's own; has to come before query_only, which forbids even that.
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_index, row)")
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(version: int) -> None:
+    if version > VERSION:
+        raise DatabaseTooNew(f"The database has version {version}; this program reads up to {VERSION}.")
+    if version < 1:
+        raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    query = "SELECT count(*) FROM sqlite_master WHERE name IN ('messages', 'chats', 'contacts', 'message_index')"
+    if connection.execute(query).fetchone()[0] < 4:
+        raise DatabaseCorrupt("The file is a database, but not an archive of this program.")
+
+
+def _needs_side_files(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def _foreseen(error: sqlite3.Error) -> StorageError | sqlite3.Error:
+    """What `error` means to a user, or `error` itself when it is a mistake in this program."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DatabaseCorrupt("SQLite cannot read the archive's database.")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageError("Another program holds the database.", advice="Close it, or ask again in a moment.")
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
+        return StorageError("The database cannot be opened.", advice="Check the rights of the archive's folder and its files.")
+    if code == sqlite3.SQLITE_IOERR:
+        return StorageError("The disk cannot be read.", advice="Check the disk, then ask again.")
+    return error

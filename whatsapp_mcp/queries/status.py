@@ -1,0 +1,83 @@
+"""The state of the whole archive in numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.queries.coverage import coverage
+from whatsapp_mcp.queries.messages import MEDIA_KINDS
+from whatsapp_mcp.queries.people import CHAT_NAME, owner
+from whatsapp_mcp.views import Failure, Party, RunView, Status
+
+if TYPE_CHECKING:
+    import sqlite3
+    from zoneinfo import ZoneInfo
+
+_RUNS: Final = 10
+_LISTED: Final = 100
+
+
+def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int) -> Status:
+    """Counts, coverage, the last runs, and the chats that failed or were cut off (at most 100 of each)."""
+    count = connection.execute(
+        "SELECT count(*), coalesce(sum(chat_type = 'private'), 0), coalesce(sum(chat_type = 'group'), 0) FROM chats"
+    ).fetchone()
+    payloads = connection.execute("SELECT count(*), coalesce(sum(unreadable_count), 0) FROM payloads").fetchone()
+    media = "SELECT count(*) FROM messages WHERE message_type IN (SELECT value FROM json_each(?))"
+    me = owner(connection)
+    known = coverage(connection, zone)
+    return Status(
+        account=me[1] if me else None,
+        chats=count[0],
+        private_chats=count[1],
+        groups=count[2],
+        contacts=connection.execute("SELECT count(*) FROM contacts").fetchone()[0],
+        messages=known.messages,
+        media_messages=connection.execute(media, (json.dumps(MEDIA_KINDS),)).fetchone()[0],
+        payloads=payloads[0],
+        unreadable=payloads[1],
+        database_bytes=database_bytes,
+        coverage=known,
+        runs=runs(connection),
+        failures=tuple(Failure(party, error or "unknown", count) for party, error, count in _in_state(connection, "failed")),
+        truncated=tuple(party for party, _, _ in _in_state(connection, "truncated")),
+    )
+
+
+def runs(connection: sqlite3.Connection, limit: int = _RUNS) -> tuple[RunView, ...]:
+    """The last runs, newest first."""
+    rows = connection.execute(
+        "SELECT run_id, kind, state, started_at, ended_at, chats_total, chats_done, chats_failed, messages_seen, messages_new,"
+        " requests, throttled, last_error, updated_at FROM runs ORDER BY run_id DESC LIMIT ?",
+        (limit,),
+    )
+    return tuple(RunView(*row) for row in rows)
+
+
+def _in_state(connection: sqlite3.Connection, state: str) -> list[tuple[Party, str | None, int]]:
+    rows = connection.execute(
+        f"SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME}, s.last_error, s.error_count"
+        " FROM sync_status AS s JOIN chats AS ch USING (chat_id) LEFT JOIN contacts AS c USING (contact_id)"
+        " WHERE s.sync_progress = ? ORDER BY ch.message_count DESC, ch.chat_id LIMIT ?",
+        (state, _LISTED),
+    )
+    return [(Party(*row[:3]), row[3], row[4]) for row in rows]
+
+
+def schema_text(connection: sqlite3.Connection) -> str:
+    """The tables, views and indexes as SQL, with what one must know to query them."""
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'message_index_%' AND name NOT LIKE 'sqlite_%'"
+        " AND name NOT LIKE '%migrations' ORDER BY type = 'index', type = 'view', rowid"
+    )
+    return "\n".join((_CONVENTIONS, *(f"{sql};" for (sql,) in rows)))
+
+
+_CONVENTIONS: Final = """\
+-- Times are unix seconds UTC; messages.timestamp is sent_at as text in UTC.
+-- messages.from_me = 1: sent by the account's owner. chats.chat_type: private or group.
+-- messages.message_type: text image video audio voice document sticker location contact poll call group_invite buttons list
+--   template system unknown. A deleted message keeps its content and has deleted_at; an edited one shows its newest text.
+-- message_index holds folded words only (rowid = message_id); ask search_messages instead of MATCH to have queries folded alike.
+-- sync_status.sync_progress: pending running complete truncated failed."""

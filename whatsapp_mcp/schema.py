@@ -1,0 +1,323 @@
+"""What exists in the database, and how each column joins when the same thing is seen twice.
+
+Two rooms read this page: the store writes what it declares, the queries read it. The table and column names that people query
+are a promise (README, "The tables"); the integer keys are this archive's own and stay the same through a rebuild.
+
+Times are unix seconds UTC. Ids of WhatsApp are text as received; a person known by a privacy id and by a number has one row in
+``contacts`` (under the number) and all ids in ``aliases``. What waits for a message that was not seen yet (edits, deletions,
+receipts, reactions, votes, calls) is keyed by the chat and WhatsApp's own message id, because there may be no row to point to.
+
+A chat's ``name`` is settled from what a directory lists, the group's name or the contact's; a contact's from the phone book
+or the profile. ``messages.quoted_message_id`` is no declared foreign key, since SQLite would scan all messages when one is
+joined into another; ``verify`` checks it instead.
+
+``message_index`` is contentless: it holds folded words only, so search costs no second copy of the texts. Its rows are
+replaced by the ``delete`` command with the old words (SQLite 3.40 has no ``contentless_delete``), which is why only the store
+writes here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlite_utils import Database
+
+VERSION: Final = 1
+"""``PRAGMA user_version`` of a database that this code writes."""
+
+DATABASE_NAME: Final = "whatsapp_chats.db"
+
+TABLES: Final = """
+CREATE TABLE contacts (
+    contact_id INTEGER PRIMARY KEY,
+    phone_number TEXT UNIQUE,
+    whatsapp_id TEXT NOT NULL UNIQUE,
+    name TEXT,
+    profile_picture_url TEXT,
+    is_business INTEGER,
+    created_at INTEGER,
+    updated_at INTEGER,
+    phonebook_name TEXT,
+    phonebook_name_at INTEGER,
+    profile_name TEXT,
+    profile_name_at INTEGER,
+    picture_at INTEGER
+);
+CREATE TABLE aliases (
+    whatsapp_id TEXT PRIMARY KEY,
+    canonical_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE groups (
+    group_id INTEGER PRIMARY KEY,
+    whatsapp_group_id TEXT NOT NULL UNIQUE,
+    group_name TEXT,
+    created_by_contact_id INTEGER REFERENCES contacts,
+    created_at INTEGER,
+    description TEXT,
+    group_name_at INTEGER,
+    description_at INTEGER,
+    created_by TEXT,
+    created_by_at INTEGER
+);
+CREATE TABLE group_members (
+    group_id INTEGER NOT NULL REFERENCES groups,
+    contact_id INTEGER NOT NULL REFERENCES contacts,
+    role TEXT,
+    first_seen_at INTEGER,
+    last_seen_at INTEGER,
+    left_at INTEGER,
+    PRIMARY KEY (group_id, contact_id)
+) WITHOUT ROWID;
+CREATE TABLE group_snapshots (
+    group_id INTEGER NOT NULL REFERENCES groups,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (group_id, seen_at)
+) WITHOUT ROWID;
+CREATE TABLE chats (
+    chat_id INTEGER PRIMARY KEY,
+    whatsapp_chat_id TEXT NOT NULL UNIQUE,
+    chat_type TEXT NOT NULL,
+    contact_id INTEGER REFERENCES contacts,
+    group_id INTEGER REFERENCES groups,
+    name TEXT,
+    last_message_at INTEGER,
+    message_count INTEGER NOT NULL DEFAULT 0,
+    is_archived INTEGER,
+    listed_name TEXT,
+    name_at INTEGER,
+    archived_at INTEGER
+);
+CREATE TABLE messages (
+    message_id INTEGER PRIMARY KEY,
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    sender_contact_id INTEGER REFERENCES contacts,
+    whatsapp_message_id TEXT NOT NULL,
+    from_me INTEGER NOT NULL,
+    content TEXT NOT NULL DEFAULT '',
+    message_type TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    timestamp TEXT GENERATED ALWAYS AS (datetime(sent_at, 'unixepoch')) VIRTUAL,
+    quoted_message_id INTEGER,
+    quoted_whatsapp_message_id TEXT,
+    is_forwarded INTEGER,
+    delivery_status TEXT,
+    edited_at INTEGER,
+    deleted_at INTEGER,
+    media_url TEXT,
+    media_filename TEXT,
+    media_mime_type TEXT,
+    media_size INTEGER,
+    local_media_path TEXT,
+    latitude REAL,
+    longitude REAL,
+    location_name TEXT,
+    shared_contact TEXT,
+    marker TEXT,
+    media_seen_at INTEGER,
+    UNIQUE (chat_id, whatsapp_message_id)
+);
+CREATE INDEX messages_by_chat ON messages (chat_id, sent_at);
+CREATE INDEX messages_by_time ON messages (sent_at);
+CREATE INDEX messages_awaiting_quote ON messages (chat_id, quoted_whatsapp_message_id)
+    WHERE quoted_message_id IS NULL AND quoted_whatsapp_message_id IS NOT NULL;
+CREATE TABLE message_versions (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    version_at INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (chat_id, whatsapp_message_id, source, version_at, content)
+) WITHOUT ROWID;
+CREATE TABLE deletions (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    deleted_at INTEGER,
+    PRIMARY KEY (chat_id, whatsapp_message_id)
+) WITHOUT ROWID;
+CREATE TABLE receipts (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    delivery_status TEXT,
+    PRIMARY KEY (chat_id, whatsapp_message_id)
+) WITHOUT ROWID;
+CREATE TABLE reactions (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    sender_contact_id INTEGER NOT NULL REFERENCES contacts,
+    reacted_at INTEGER NOT NULL,
+    emoji TEXT NOT NULL,
+    PRIMARY KEY (chat_id, whatsapp_message_id, sender_contact_id, reacted_at, emoji)
+) WITHOUT ROWID;
+CREATE TABLE poll_votes (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    option TEXT NOT NULL,
+    contact_id INTEGER NOT NULL REFERENCES contacts,
+    voted_at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, whatsapp_message_id, option, contact_id, voted_at)
+) WITHOUT ROWID;
+CREATE TABLE poll_tallies (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    voted_at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, whatsapp_message_id, voted_at)
+) WITHOUT ROWID;
+CREATE TABLE calls (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    is_video INTEGER,
+    call_status TEXT,
+    duration INTEGER,
+    PRIMARY KEY (chat_id, whatsapp_message_id)
+) WITHOUT ROWID;
+CREATE TABLE sync_status (
+    chat_id INTEGER PRIMARY KEY REFERENCES chats,
+    last_synced_message_id TEXT,
+    sync_progress TEXT NOT NULL DEFAULT 'pending',
+    last_synced_at INTEGER,
+    oldest_sent_at INTEGER,
+    error_count INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT,
+    run_id INTEGER REFERENCES runs,
+    history_length INTEGER
+);
+CREATE TABLE runs (
+    run_id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    chats_total INTEGER NOT NULL DEFAULT 0,
+    chats_done INTEGER NOT NULL DEFAULT 0,
+    chats_failed INTEGER NOT NULL DEFAULT 0,
+    messages_seen INTEGER NOT NULL DEFAULT 0,
+    messages_new INTEGER NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0,
+    throttled INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT,
+    updated_at INTEGER
+);
+CREATE TABLE media_download_queue (
+    message_id INTEGER PRIMARY KEY REFERENCES messages,
+    media_url TEXT,
+    download_status TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at INTEGER,
+    last_error TEXT
+);
+CREATE TABLE payloads (
+    payload_id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL,
+    context TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    item_count INTEGER NOT NULL,
+    unreadable_count INTEGER NOT NULL DEFAULT 0,
+    damaged INTEGER NOT NULL DEFAULT 0,
+    encoding INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE payload_items (
+    digest INTEGER PRIMARY KEY
+);
+CREATE TABLE cursors (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE message_index USING fts5 (
+    content, attachment, content='', tokenize="unicode61 remove_diacritics 2"
+);
+CREATE VIEW current_reactions AS
+    SELECT chat_id, whatsapp_message_id, sender_contact_id, emoji, reacted_at FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY chat_id, whatsapp_message_id, sender_contact_id ORDER BY reacted_at DESC, emoji DESC
+        ) AS newest FROM reactions
+    ) WHERE newest = 1 AND emoji <> '';
+CREATE VIEW current_poll_votes AS
+    SELECT chat_id, whatsapp_message_id, option, contact_id, voted_at FROM poll_votes AS v
+    WHERE voted_at = (
+        SELECT max(voted_at) FROM poll_tallies AS t
+        WHERE t.chat_id = v.chat_id AND t.whatsapp_message_id = v.whatsapp_message_id
+    );
+"""
+"""The first migration, frozen: later changes are further migrations."""
+
+JOINS: Final[dict[str, dict[str, str]]] = {
+    "contacts": {
+        "phone_number": "known",
+        "is_business": "any",
+        "created_at": "first",
+        "updated_at": "last",
+        "phonebook_name": "latest phonebook_name_at",
+        "profile_name": "latest profile_name_at",
+        "profile_picture_url": "latest picture_at",
+    },
+    "groups": {
+        "group_name": "latest group_name_at",
+        "description": "latest description_at",
+        "created_by": "latest created_by_at",
+        "created_at": "first",
+    },
+    "group_members": {"role": "latest last_seen_at", "first_seen_at": "first"},
+    "chats": {"listed_name": "latest name_at", "is_archived": "latest archived_at"},
+    "messages": {
+        "sender_contact_id": "known",
+        "from_me": "any",
+        "message_type": "revealed",
+        "sent_at": "first",
+        "quoted_whatsapp_message_id": "known",
+        "is_forwarded": "any",
+        "delivery_status": "furthest",
+        "edited_at": "first",
+        "deleted_at": "first",
+        "media_url": "latest media_seen_at",
+        "media_filename": "known",
+        "media_mime_type": "known",
+        "media_size": "last",
+        "local_media_path": "known",
+        "latitude": "known",
+        "longitude": "known",
+        "location_name": "known",
+        "shared_contact": "known",
+        "marker": "known",
+    },
+    "deletions": {"deleted_at": "first"},
+    "receipts": {"delivery_status": "furthest"},
+    "calls": {"is_video": "any", "call_status": "known", "duration": "last"},
+}
+"""How two sightings join, per column; whatever is not named here is a key or is settled from other tables.
+
+``first`` the smaller, ``last`` the larger, ``known`` what is not empty (of two, the greater), ``any`` true if ever true,
+``furthest`` the later of `records.DELIVERY_STATES`, ``revealed`` the later of `records.KINDS`, ``latest C`` the value with the
+later time in column C. Each is commutative, associative and idempotent, so the order of arrival cannot matter.
+"""
+
+DERIVED: Final = (
+    "message_index", "poll_tallies", "poll_votes", "reactions", "receipts", "deletions", "message_versions", "calls",
+    "messages", "chats", "group_snapshots", "group_members", "groups", "aliases", "contacts",
+)  # fmt: skip
+"""What a rebuild makes anew from the payloads, in an order that foreign keys allow to empty."""
+
+
+def migrate(database: Database) -> None:
+    """Bring an opened database to `VERSION`; safe to call any time."""
+    from sqlite_utils import Migrations
+
+    migrations = Migrations("whatsapp_mcp")
+
+    @migrations()
+    def m001_the_archive(db: Database) -> None:
+        for statement in TABLES.split(";\n"):
+            if statement.strip():
+                db.execute(statement)
+        db.execute("PRAGMA user_version = 1")
+
+    migrations.apply(database)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The ``user_version`` of an open database: 0 for an empty one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

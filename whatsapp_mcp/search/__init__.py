@@ -1,0 +1,1 @@
+"""Turns text into words that FTS5 can find, and what people type into a query; no database is opened here."""

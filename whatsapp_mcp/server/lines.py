@@ -1,0 +1,221 @@
+"""Messages as compact lines: what a model reads instead of JSON, at a fraction of the characters.
+
+A line is ``[HH:MM ]handle[ speaker:] text``. What has not changed since the line before is left out: the hour (``:07`` keeps
+it), the minute, the speaker, the day and the chat (both stand in headings). Where a search shows the neighbours of a hit, hits
+begin with ``> `` and neighbours with ``- ``. Our own remarks stand in ``⟦…⟧``, which is taken out of what people wrote, and
+every further line of a text is indented; so no message can pass for another one, for a heading or for a remark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.server.fencing import clean, inline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from zoneinfo import ZoneInfo
+
+    from whatsapp_mcp.views import MediaView, MessageView, Party, Quoted, ReactionView
+
+OWNER: Final = "You"
+"""How the archive's owner is called in lines; the tools' descriptions say so."""
+
+LONG_HIT: Final = 400
+"""A hit with a longer text is shown by its snippet."""
+
+EXCERPT: Final = 40
+_BRACKETS: Final = str.maketrans("⟦⟧", "[]")
+_PLAIN_KINDS: Final = frozenset({"text", "unknown"})
+_MARKERS: Final = {
+    "SWE001": "text lost: not decrypted",
+    "SWE002": "file too large for the gateway",
+    "SWE003": "text lost: key problem",
+}
+_UNITS: Final = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How lines are written: the reader's zone, whether chats need naming, and the most characters of one text."""
+
+    zone: ZoneInfo
+    with_chat: bool = False
+    longest: int = 100_000
+
+
+@dataclass
+class Lines:
+    """Writes messages as lines, remembering what the line before has said."""
+
+    style: Style
+    names: dict[int, str]
+    on_page: frozenset[int]
+    with_hits: bool = False
+    _day: str = ""
+    _chat: int | None = None
+    _minute: tuple[int, int] = (-1, -1)
+    _speaker: int | None = None
+    _sent_at: int = 0
+    _called: set[int] = field(default_factory=set)
+    _chats: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, messages: Sequence[MessageView], style: Style) -> Lines:
+        """Prepare to write `messages`: settle how each speaker is called among these."""
+        speakers = [message.sender for message in messages if message.sender and not message.from_me]
+        on_page = frozenset(message.message_id for message in messages)
+        return cls(style, names_of(speakers), on_page, any(not message.is_hit for message in messages))
+
+    def write(self, message: MessageView) -> str:
+        """Return the message as one or more lines, with a heading where day or chat change."""
+        sent = datetime.fromtimestamp(message.sent_at, self.style.zone)
+        heading = self._new_heading(message, sent)
+        self._sent_at = message.sent_at
+        parts = [self._time(sent), message.handle, self._speaker_of(message), self._remarks(message)]
+        parts += [self._text(message), _reactions(message.reactions)]
+        line = " ".join(part for part in parts if part)
+        if self.with_hits:
+            line = f"{'>' if message.is_hit else '-'} {line}"
+        return f"{heading}{line}"
+
+    def _new_heading(self, message: MessageView, sent: datetime) -> str:
+        day, chat = f"{sent:%Y-%m-%d}", message.chat.id if self.style.with_chat else None
+        if (day, chat) == (self._day, self._chat):
+            if message.sent_at < self._sent_at:  # hits by relevance: nothing of the line before can be assumed
+                self._minute, self._speaker = (-1, -1), None
+            return ""
+        named = f" · {message.chat.id} {inline(message.chat.name)}" if chat != self._chat else ""
+        self._day, self._chat, self._minute, self._speaker = day, chat, (-1, -1), None
+        return f"{sent:%Y-%m-%d %a}{named}\n"
+
+    def _time(self, sent: datetime) -> str:
+        before, self._minute = self._minute, (sent.hour, sent.minute)
+        if before == self._minute:
+            return ""
+        return f":{sent.minute:02}" if before[0] == sent.hour else f"{sent.hour:02}:{sent.minute:02}"
+
+    def _speaker_of(self, message: MessageView) -> str:
+        speaker = 0 if message.from_me else message.sender.id if message.sender else -1
+        if speaker == self._speaker:
+            return ""
+        self._speaker = speaker
+        if speaker <= 0:
+            return f"{OWNER}:" if message.from_me else ""
+        name = self.names[speaker]
+        short = name if speaker not in self._called else _first_word(name, self.names.values())
+        self._called.add(speaker)
+        return f"{short}:"
+
+    def _remarks(self, message: MessageView) -> str:
+        said = [
+            self._quoted(message.quoted) if message.quoted else "",
+            "forwarded" if message.forwarded else "",
+            self._later("edited", message.edited_at, message.sent_at),
+            self._later("deleted", message.deleted_at, message.sent_at),
+            _kind(message),
+            _MARKERS.get(message.marker or "", message.marker or ""),
+        ]
+        return remark("; ".join(part for part in said if part))
+
+    def _quoted(self, quoted: Quoted) -> str:
+        handle = "" if quoted.message_id is None else f" m{quoted.message_id}"
+        if quoted.message_id in self.on_page:
+            return f"reply{handle}"
+        excerpt = json.dumps(inline(quoted.excerpt, EXCERPT), ensure_ascii=False) if quoted.excerpt else "an unseen message"
+        return f"reply{handle or ' to'} {inline(quoted.sender)}{': ' if quoted.sender else ''}{excerpt}"
+
+    def _later(self, what: str, moment: int | None, sent_at: int) -> str:
+        if moment is None:
+            return ""
+        then, sent = (datetime.fromtimestamp(at, self.style.zone) for at in (moment, sent_at))
+        return f"{what} {then:%H:%M}" if then.date() == sent.date() else f"{what} {then:%Y-%m-%d %H:%M}"
+
+    def _text(self, message: MessageView) -> str:
+        snippet = message.snippet if message.is_hit and len(message.content) > LONG_HIT else None
+        shown = snippet or message.content
+        text = clean(shown).translate(_BRACKETS).strip()
+        if len(text) > self.style.longest:
+            text = text[: self.style.longest].rstrip()
+        text = "\n  ".join(line.rstrip() for line in text.split("\n"))
+        cut = len(message.content) - len(shown) if snippet else len(shown) - self.style.longest
+        if cut > 0:
+            text += " " + remark(f"part of {len(message.content):,} characters: read_chat around={message.handle} limit=1")
+        return text
+
+
+def write_lines(messages: Sequence[MessageView], style: Style) -> list[str]:
+    """Return each message as its lines, in the given order."""
+    lines = Lines.of(messages, style)
+    return [lines.write(message) for message in messages]
+
+
+def names_of(parties: Iterable[Party]) -> dict[int, str]:
+    """Return how to call each speaker: by name, told apart by id where two share one, quoted where the name has a colon."""
+    found = {party.id: inline(party.name) or f"contact {party.id}" for party in parties}
+    found = {key: _unmistakable(name) for key, name in found.items()}
+    shared = Counter(found.values())
+    return {key: f"{name} (contact {key})" if shared[name] > 1 else name for key, name in found.items()}
+
+
+def remark(text: str) -> str:
+    """Return one of our own remarks in its brackets, or nothing for nothing."""
+    return f"⟦{text.translate(_BRACKETS)}⟧" if text else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 message``, ``1,200 messages``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes for a reader: ``120 kB``."""
+    for unit, name in _UNITS:
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} bytes"
+
+
+def _unmistakable(name: str) -> str:
+    """Quote a name that could be read as a name and a text, or as one of our own words."""
+    name = name.translate(_BRACKETS)
+    return json.dumps(name, ensure_ascii=False) if ":" in name or name == OWNER else name
+
+
+def _first_word(name: str, names: Iterable[str]) -> str:
+    first = name.split(" ", 1)[0]
+    alone = sum(other.startswith(first) for other in names) == 1
+    return first if alone and first.isalpha() and len(first) > 2 else name
+
+
+def _kind(message: MessageView) -> str:
+    kind = "" if message.kind in _PLAIN_KINDS and message.media is None else message.kind
+    if message.kind == "unknown" and not message.content:
+        kind = "unknown kind"
+    return " ".join(part for part in (kind, _media(message.media) if message.media else "", _place(message)) if part)
+
+
+def _media(media: MediaView) -> str:
+    name = json.dumps(inline(media.filename), ensure_ascii=False) if media.filename else ""
+    size = size_text(media.size) if media.size else ""
+    return " ".join(part for part in (name, size, f"({media.problem})" if media.problem else "") if part)
+
+
+def _place(message: MessageView) -> str:
+    place = message.location
+    if place is None:
+        return ""
+    point = "" if place.latitude is None else f"{place.latitude},{place.longitude}"
+    name = inline(place.name) if place.name and place.name not in message.content else ""
+    return " ".join(part for part in (point, name) if part)
+
+
+def _reactions(reactions: Sequence[ReactionView]) -> str:
+    by_emoji: dict[str, list[str]] = {}
+    for one in reactions:
+        by_emoji.setdefault(inline(one.emoji, 12), []).append(inline(one.sender.name, 30))
+    return remark("; ".join(f"{emoji} {', '.join(names)}" for emoji, names in by_emoji.items()))

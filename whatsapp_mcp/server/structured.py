@@ -1,0 +1,132 @@
+"""The structured answers of the status and the analysis, as their JSON schemas tell them.
+
+Two answers only: every pydantic class costs a moment of the start. All times are RFC 3339 with the offset of the user's zone;
+what is not known is left out.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class Named(BaseModel):
+    """A chat or a contact."""
+
+    id: int
+    whatsapp_id: str
+    name: str
+
+
+class KnownRange(BaseModel):
+    """What an answer rests on."""
+
+    chats: int
+    complete: int = Field(description="chats whose whole history is archived")
+    truncated: int = Field(description="chats whose history the gateway cut off")
+    failed: int
+    pending: int = Field(description="chats not fetched yet")
+    messages: int
+    oldest: str | None = None
+    newest: str | None = None
+    last_synced_at: str | None = None
+    note: str | None = None
+
+
+class Run(BaseModel):
+    """One execution of a sync."""
+
+    run_id: int
+    kind: str
+    state: str
+    started_at: str
+    ended_at: str | None = None
+    updated_at: str | None = None
+    chats_total: int
+    chats_done: int
+    chats_failed: int
+    messages_seen: int
+    messages_new: int
+    requests: int
+    throttled: int
+    last_error: str | None = None
+    messages_per_second: float | None = None
+    seconds_left: int | None = Field(None, description="an estimate while it runs")
+
+
+class FailedChat(BaseModel):
+    """A chat whose history could not be fetched."""
+
+    chat: Named
+    error: str
+    error_count: int
+
+
+class SyncStatus(BaseModel):
+    """The state of the archive and of its syncs."""
+
+    state: str = Field(description="empty, running, interrupted, complete or incomplete")
+    next_step: str
+    account: str | None = None
+    chats: int
+    private_chats: int
+    groups: int
+    contacts: int
+    messages: int
+    media_messages: int
+    payloads: int
+    unreadable: int
+    database_bytes: int
+    coverage: KnownRange
+    runs: list[Run] = Field(description="newest first")
+    failures: list[FailedChat]
+    truncated: list[Named]
+    left_out: dict[str, int] = Field(description="how many entries of a list are not shown")
+
+
+class CountRow(BaseModel):
+    """One row of a table."""
+
+    label: str
+    id: int | None = Field(None, description="of the contact or chat")
+    messages: int
+    sent: int
+    received: int
+
+
+class MessageStamp(BaseModel):
+    """Which message, without its text."""
+
+    handle: str
+    chat: Named
+    sender: Named | None = None
+    from_me: bool
+    sent_at: str
+    type: str
+
+
+class Span(BaseModel):
+    """The interval as it was understood: start inclusive, end exclusive."""
+
+    text: str
+    zone: str
+    start: str | None = None
+    end: str | None = None
+
+
+class RangeAnalysis(BaseModel):
+    """The numbers of an interval."""
+
+    interval: Span
+    coverage: KnownRange
+    messages: int
+    sent: int
+    received: int
+    chats: int
+    contacts: int
+    media: int
+    first: MessageStamp | None = None
+    last: MessageStamp | None = None
+    busiest_day: CountRow | None = None
+    breakdowns: dict[str, list[CountRow]]
+    left_out: dict[str, int] = Field(description="how many rows of a table are not shown")
+    next_step: str | None = None

@@ -1,0 +1,312 @@
+"""The single writer: applies records, the payload they came from and the cursor in one transaction.
+
+Only one process may hold a `Store` (the lock is `app`'s); readers open the same file with ``mode=ro`` and never wait, thanks
+to WAL. Every transaction begins with ``BEGIN IMMEDIATE``: a deferred one that reads before it writes fails at once with
+"database is locked" beside another connection, whatever the timeout (SQLite docs, "Transaction", and tried).
+
+``synchronous`` is NORMAL for what can be fetched again: a power cut may then undo the last commits, rows and cursor together.
+The notification queue is told to forget what was received, so its transactions need FULL.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from whatsapp_mcp import schema
+from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
+from whatsapp_mcp.records import (
+    ME,
+    Alias,
+    Call,
+    Chat,
+    Contact,
+    Deletion,
+    Edit,
+    Group,
+    Members,
+    Message,
+    PollVote,
+    Reaction,
+    Receipt,
+    Record,
+    Unreadable,
+)  # fmt: skip
+from whatsapp_mcp.store import rows
+from whatsapp_mcp.store.ids import Ids
+from whatsapp_mcp.store.messages import Messages
+from whatsapp_mcp.store.payloads import Payloads
+from whatsapp_mcp.store.people import People
+from whatsapp_mcp.store.rebuilding import begin_rebuild, end_rebuild
+from whatsapp_mcp.store.runs import Mark, Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["Mark", "Store"]
+
+
+class Store:
+    """An archive opened for writing.
+
+    Use it as a context manager, in one thread at a time.
+
+    Raises:
+        DatabaseTooNew: a later version of this program wrote the file.
+        DatabaseCorrupt: SQLite cannot read it.
+        StorageError: it cannot be opened or written.
+
+    """
+
+    def __init__(self, path: Path | str, *, synchronous: str = "NORMAL") -> None:
+        """Open or make the database at `path` and bring it to the newest schema."""
+        with _storage_errors():
+            self.connection = _open(path, synchronous)
+            self.ids = Ids(self.connection)
+            self.people = People(self.connection, self.ids)
+            self.messages = Messages(self.connection, self.ids, self.people)
+            self.payloads = Payloads(self.connection)
+            self.runs = Runs(self.connection, self.people)
+
+    def __enter__(self) -> Self:
+        """Nothing happens: opening was done."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Refresh the planner's statistics and close; nothing is pending between transactions."""
+        with _storage_errors():
+            self.connection.execute("PRAGMA analysis_limit = 400")
+            self.connection.execute("PRAGMA optimize")
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested use joins the transaction that is open."""
+        if self.connection.in_transaction:
+            yield
+            return
+        with _storage_errors():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self.ids.reload()
+        self.people.reload()
+
+    def apply(self, records: Sequence[Record], received_at: int) -> int:
+        """Join records of one payload, or of several received at that time; the number of messages that were new."""
+        with self.transaction():
+            sorted_records = _by_type(records)
+            self._relate(sorted_records.get(Alias, ()))
+            return self._apply(sorted_records, received_at)
+
+    def _relate(self, aliases: Iterable[Alias]) -> None:
+        for alias in aliases:
+            self.people.relate(alias.one, alias.other)
+        self.join_chats()
+
+    def join_chats(self) -> None:
+        """Finish what `People.relate` found: chats that turned out to be one."""
+        for losing, winning in self.people.joined:
+            self.messages.keep_originals_before_join(losing, winning)
+            self.messages.join_chats(losing, winning)
+            self.people.finish_join(losing, winning)
+            self.messages.settle_joined(winning)
+        self.people.joined.clear()
+
+    def _apply(self, records: dict[type, list[Any]], received_at: int) -> int:
+        self.people.see_contacts(_contacts_once(records.get(Contact, ())))
+        for chat in records.get(Chat, ()):
+            self.people.see_chat(chat)
+        for group in records.get(Group, ()):
+            self.people.see_group(group)
+        for snapshot in records.get(Members, ()):
+            self.people.see_members(snapshot)
+        messages: list[Message] = records.get(Message, [])
+        new = self.messages.see(messages, received_at) if messages else 0
+        self.messages.see_edits(records.get(Edit, ()))
+        self.messages.see_deletions(records.get(Deletion, ()))
+        self.messages.see_receipts(records.get(Receipt, ()))
+        self._see_reactions(records.get(Reaction, ()))
+        self._see_votes(records.get(PollVote, ()))
+        self._see_calls(records.get(Call, ()))
+        self.people.settle_names()
+        return new
+
+    def _see_reactions(self, reactions: Iterable[Reaction]) -> None:
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO reactions VALUES (?, ?, ?, ?, ?)",
+            [
+                (self.people.chat(r.chat), r.target, self.people.contact(r.sender or ME), r.reacted_at, r.emoji)
+                for r in reactions
+            ],
+        )
+
+    def _see_votes(self, votes: Iterable[PollVote]) -> None:
+        for vote in votes:
+            poll = (self.people.chat(vote.chat), vote.target)
+            self.connection.execute("INSERT OR IGNORE INTO poll_tallies VALUES (?, ?, ?)", (*poll, vote.voted_at))
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO poll_votes VALUES (?, ?, ?, ?, ?)",
+                [(*poll, vote.option, self.people.contact(voter), vote.voted_at) for voter in vote.voters],
+            )
+
+    def _see_calls(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            key = {"chat_id": self.people.chat(call.chat), "whatsapp_message_id": call.id}
+            is_video = None if call.is_video is None else int(call.is_video)
+            rows.merge(
+                self.connection, "calls", key, {"is_video": is_video, "call_status": call.status, "duration": call.duration}
+            )
+
+    def begin_rebuild(self) -> None:
+        """Inside of a transaction: empty what can be derived, and remember our integer keys."""
+        begin_rebuild(self)
+
+    def end_rebuild(self) -> None:
+        """Inside of the same transaction: give back what cannot be derived."""
+        end_rebuild(self)
+
+    def owner(self) -> str | None:
+        """The account's own id, or None before any sync told it."""
+        canonical = self.people.canonical(ME)
+        return None if canonical == ME else canonical
+
+    def canonical(self, whatsapp_id: str) -> str:
+        """The id under which a person's contact and chat stand; any other id stays as it is."""
+        return self.people.canonical(whatsapp_id)
+
+    def begin_run(self, kind: str, now: int) -> int:
+        """Start a run of that kind (``full``, ``chat``, ``recent``, ``import``)."""
+        with self.transaction():
+            return self.runs.begin(kind, now)
+
+    def resume_run(self, run_id: int, now: int) -> None:
+        """Go on with an unfinished run."""
+        with self.transaction():
+            self.runs.resume(run_id, now)
+
+    def update_run(self, run_id: int, now: int, **counters: int) -> None:
+        """Set counters of a run (`runs.COUNTERS`)."""
+        with self.transaction():
+            self.runs.update(run_id, now, **counters)
+
+    def end_run(self, run_id: int, state: str, now: int, last_error: str | None = None) -> None:
+        """Close a run as ``complete``, ``partial`` (per-chat failures), ``failed`` or ``interrupted``."""
+        with self.transaction():
+            self.runs.end(run_id, state, now, last_error)
+
+    def unfinished_run(self, kind: str) -> int | None:
+        """The newest run of that kind if it did not come to its end, else None."""
+        return self.runs.unfinished(kind)
+
+    def run_counters(self, run_id: int) -> dict[str, int]:
+        """The counters of a run so far."""
+        return self.runs.counters(run_id)
+
+    def plan_chats(self, run_id: int, chats: Iterable[str]) -> None:
+        """Make chats part of a run."""
+        with self.transaction():
+            self.runs.plan(run_id, chats)
+            self.people.settle_names()
+
+    def pending_chats(self, run_id: int) -> list[str]:
+        """The chats of a run that are not done, as WhatsApp's ids."""
+        return self.runs.pending(run_id)
+
+    def mark_chat(self, mark: Mark, error: str | None = None) -> None:
+        """Write a chat's state when there is no payload to go with it."""
+        with self.transaction():
+            self.runs.mark(mark, error)
+
+    def history_lengths(self, run_id: int) -> dict[str, int]:
+        """How many records the histories of a run's chats had, by WhatsApp's chat id."""
+        return self.runs.lengths(run_id)
+
+    def restart(self) -> None:
+        """Forget the progress of all chats, never a message."""
+        with self.transaction():
+            self.runs.forget_progress()
+
+    def cursor(self, name: str) -> str | None:
+        """A stored position, or None."""
+        return self.runs.cursor(name)
+
+
+def _open(path: Path | str, synchronous: str) -> sqlite3.Connection:
+    from sqlite_utils import Database
+
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        if schema.version_of(connection) > schema.VERSION:
+            raise DatabaseTooNew("The archive was written by a later version of whatsapp-mcp.")  # noqa: TRY301
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        schema.migrate(Database(connection))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """SQLite's errors as ours, without SQL or values in their text."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise DatabaseCorrupt("The archive's database is damaged.") from error
+        advice = _ADVICE.get(name.split("_READONLY")[0] if "READONLY" not in name else "SQLITE_READONLY", "")
+        raise StorageError(f"The archive cannot be written ({name}).", advice=advice) from error
+
+
+_ADVICE = {
+    "SQLITE_FULL": "The disk is full: free some space, then run again; nothing that was stored is lost.",
+    "SQLITE_IOERR": "The disk reports an error: check it, then run again.",
+    "SQLITE_READONLY": "The folder or the file is read-only: make it writable, or choose another --home.",
+    "SQLITE_CANTOPEN": "The folder cannot be used: check that it exists and is yours, or choose another --home.",
+    "SQLITE_BUSY": "Another program holds the database: close it, then run again.",
+}
+
+
+def _by_type(records: Iterable[Record]) -> dict[type, list[Any]]:
+    sorted_records: dict[type, list[Any]] = {}
+    for record in records:
+        sorted_records.setdefault(type(record), []).append(record)
+    sorted_records.pop(Unreadable, None)
+    return sorted_records
+
+
+def _contacts_once(contacts: Iterable[Contact]) -> Iterable[Contact]:
+    """A history names its people with every message: keep the first and last sighting of each set of names."""
+    seen: dict[tuple[Any, ...], tuple[Contact, Contact]] = {}
+    for contact in contacts:
+        key = (contact[0], *contact[2:])
+        pair = seen.get(key)
+        if pair is None:
+            seen[key] = (contact, contact)
+        elif contact[1] < pair[0][1]:
+            seen[key] = (contact, pair[1])
+        elif contact[1] > pair[1][1]:
+            seen[key] = (pair[0], contact)
+    return [contact for pair in seen.values() for contact in (pair if pair[0] is not pair[1] else pair[:1])]

@@ -1,0 +1,93 @@
+"""What SQL alone can tell about a database: structure, references, figures, index, payloads.
+
+Each check is one query that finds nothing in a sound archive; `verify` runs them and puts them into words.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.search.folding import fold
+from whatsapp_mcp.store.payloads import ITEMWISE, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whatsapp_mcp.store import Store
+
+COUNTS: Final = (
+    ("index", "messages that have words but no entry in the search index",
+     ("SELECT count(*) FROM messages AS m WHERE m.message_id NOT IN (SELECT id FROM message_index_docsize)"
+     " AND (m.content <> '' OR m.media_filename <> '' OR m.location_name <> '' OR m.shared_contact <> '')"
+     " AND has_words(m.content, m.media_filename, m.location_name, m.shared_contact)")),
+    ("index", "entries in the search index without a message",
+     "SELECT count(*) FROM message_index_docsize WHERE id NOT IN (SELECT message_id FROM messages)"),
+    ("figures", "chats whose message count is wrong",
+     "SELECT count(*) FROM chats AS c WHERE message_count <> (SELECT count(*) FROM messages AS m WHERE m.chat_id = c.chat_id)"),
+    ("figures", "chats whose last message is wrong",
+     ("SELECT count(*) FROM chats AS c WHERE last_message_at IS NOT"
+     " (SELECT max(sent_at) FROM messages AS m WHERE m.chat_id = c.chat_id)")),
+    ("references", "quotes that point to no message, or to the wrong one",
+     ("SELECT count(*) FROM messages AS m LEFT JOIN messages AS q ON q.message_id = m.quoted_message_id"
+     " WHERE m.quoted_message_id IS NOT NULL AND (q.chat_id IS NOT m.chat_id"
+     " OR q.whatsapp_message_id IS NOT m.quoted_whatsapp_message_id)")),
+    ("references", "quotes that could point to their message and do not",
+     ("SELECT count(*) FROM messages AS m JOIN messages AS q ON q.chat_id = m.chat_id"
+     " AND q.whatsapp_message_id = m.quoted_whatsapp_message_id WHERE m.quoted_message_id IS NULL")),
+    ("settled", "deletions that wait although their message is there",
+     "SELECT count(*) FROM deletions JOIN messages USING (chat_id, whatsapp_message_id)"),
+    ("settled", "delivery states that wait although their message is there",
+     "SELECT count(*) FROM receipts JOIN messages USING (chat_id, whatsapp_message_id)"),
+    ("settled", "edited messages that do not show their latest text",
+     ("SELECT count(*) FROM messages AS m WHERE EXISTS (SELECT 1 FROM message_versions AS v WHERE v.chat_id = m.chat_id"
+     " AND v.whatsapp_message_id = m.whatsapp_message_id) AND NOT EXISTS (SELECT 1 FROM message_versions AS v"
+     " WHERE v.chat_id = m.chat_id AND v.whatsapp_message_id = m.whatsapp_message_id AND v.content = m.content)")),
+    ("people", "private chats without their person",
+     "SELECT count(*) FROM chats WHERE chat_type = 'private' AND contact_id IS NULL"),
+    ("people", "ids that still have a contact of their own beside the person they belong to",
+     "SELECT count(*) FROM aliases JOIN contacts USING (whatsapp_id)"),
+    ("payloads", "item counts that do not fit their payloads",
+     "SELECT count(*) FROM payloads WHERE item_count < 0"),
+)  # fmt: skip
+"""(rung, what is counted, query): a sound archive gives 0 everywhere."""
+
+
+def integrity(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """SQLite's own checks of the file, its references and the index: (rung, what it says)."""
+    try:
+        for (line,) in connection.execute("PRAGMA integrity_check"):
+            if line != "ok":
+                yield "file", str(line)
+        broken = len(connection.execute("PRAGMA foreign_key_check").fetchall())
+        if broken:
+            yield "references", f"{broken} rows point to rows that do not exist"
+    except sqlite3.DatabaseError as error:
+        yield "file", f"SQLite cannot read it ({getattr(error, 'sqlite_errorname', 'unknown')})"
+
+
+def counts(connection: sqlite3.Connection) -> Iterator[tuple[str, str, int]]:
+    """Every check of `COUNTS` that finds something: (rung, what, how many)."""
+    connection.create_function("has_words", -1, _has_words, deterministic=True)
+    for rung, what, query in COUNTS:
+        found = connection.execute(query).fetchone()[0]
+        if found:
+            yield rung, what, found
+
+
+def _has_words(*texts: str | None) -> bool:
+    return any(any(character.isalnum() for character in fold(text)) for text in texts if text)
+
+
+def payload_digests(store: Store) -> int:
+    """How many items of stored payloads are not registered; reading them all proves that each is what was received."""
+    known = {digest for (digest,) in store.connection.execute("SELECT digest FROM payload_items")}
+    seen = 0
+    missing = 0
+    for payload in store.payloads.replay():
+        if payload.origin in ITEMWISE:
+            context = store.payloads.context_text(payload)
+            found = [digest_of(item, payload.origin, context) in known for item in payload.items]
+            missing += found.count(False)
+            seen += len(found)
+    return missing + max(0, len(known) - seen)

@@ -1,0 +1,44 @@
+"""Emptying what can be derived, and giving back afterwards what cannot: the two ends of a rebuild.
+
+Everything happens inside of one transaction of the caller, with foreign keys checked at its end (``defer_foreign_keys``), so a
+reader sees the archive before or after, and a kill in between leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.schema import DERIVED
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.store import Store
+
+
+def begin_rebuild(store: Store) -> None:
+    """Remember our integer keys and the files on disk, then empty the derived tables."""
+    write = store.connection.execute
+    write("PRAGMA defer_foreign_keys = ON")
+    store.ids.reserve()
+    write(
+        "CREATE TEMP TABLE kept_media AS SELECT message_id, local_media_path FROM messages WHERE local_media_path IS NOT NULL"
+    )
+    for table in DERIVED:
+        write(
+            "INSERT INTO message_index (message_index) VALUES ('delete-all')"
+            if table == "message_index"
+            else f"DELETE FROM {table}"
+        )
+    store.people.reload()
+
+
+def end_rebuild(store: Store) -> None:
+    """Give back the media paths; drop progress and downloads of what does not exist any more."""
+    write = store.connection.execute
+    write(
+        "UPDATE messages SET local_media_path = (SELECT k.local_media_path FROM kept_media AS k"
+        " WHERE k.message_id = messages.message_id) WHERE message_id IN (SELECT message_id FROM kept_media)"
+    )
+    write("DROP TABLE kept_media")
+    write("DELETE FROM sync_status WHERE chat_id NOT IN (SELECT chat_id FROM chats)")
+    write("DELETE FROM media_download_queue WHERE message_id NOT IN (SELECT message_id FROM messages)")
+    store.ids.release()

@@ -1,0 +1,13 @@
+"""The flows that bring an account into the archive: in which order to ask, when to stop, what to remember.
+
+No SQL and no field names of the gateway: payloads are fetched by ``greenapi``, read by ``normalise`` and stored by the writer.
+"""
+
+from __future__ import annotations
+
+from whatsapp_mcp.sync.chat import sync_chat
+from whatsapp_mcp.sync.coverage import silent_caps
+from whatsapp_mcp.sync.full import full_sync
+from whatsapp_mcp.sync.progress import ChatFailure, Outcome, Progress
+
+__all__ = ["ChatFailure", "Outcome", "Progress", "full_sync", "silent_caps", "sync_chat"]

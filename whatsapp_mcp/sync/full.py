@@ -1,0 +1,213 @@
+"""The full sync: every chat of the account, each history asked for once, and nothing lost when it stops in between.
+
+1. The instance works, and it is the account that the archive belongs to.
+2. All lists and journals are asked side by side; what they name is planned as the chats of this run.
+3. Histories, the most active chat first, several under way at once; a group's members are fetched with its history. Each
+   history is committed in one transaction with its mark: the checkpoint. A chat that fails is marked, and the rest goes on.
+4. The lengths of all histories together show whether the gateway cuts them silently.
+
+The methods' own paces make a run as long as its slowest method; nothing here waits by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, Unreachable, UnreadableAnswer
+from whatsapp_mcp.store import Mark
+from whatsapp_mcp.sync.coverage import silent_cap, silent_caps
+from whatsapp_mcp.sync.discovery import Discovery, discover
+from whatsapp_mcp.sync.history import Histories, History
+from whatsapp_mcp.sync.instance import ensure_same_account, ensure_working
+from whatsapp_mcp.sync.running import Run, closing
+from whatsapp_mcp.sync.writing import Pen
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.sync.progress import Outcome
+    from whatsapp_mcp.sync.running import Report
+    from whatsapp_mcp.sync.writing import Writer
+
+CAP_CURSOR: Final = "history_cap"
+"""The cursor that keeps the length at which the last full run found the gateway to cut histories; empty where it does not."""
+
+_CONCERN_ONE_CHAT: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
+_CONCERN_THE_NETWORK: Final = (Unreachable, RateLimited)
+_IN_A_ROW: Final = 3
+"""So many chats failing one after the other for the network's sake mean that it is gone: the rest is left for a resume."""
+_WORKERS: Final = 8
+_MORE_WORKERS: Final = 48
+"""Histories that are fetched or wait for the disk; at high rates more, so that a large one being stored holds up nobody."""
+_CHATLESS_CURSOR: Final = "full_sync_without_chat"
+_SAVE_CHATLESS_EVERY: Final = 25
+
+
+async def full_sync(
+    gateway: GreenApi, writer: Writer, clock: Clock, *, restart: bool = False, report: Report | None = None
+) -> Outcome:
+    """Sync the whole account: continues an unfinished run, or else sweeps all chats; `restart` forgets the progress first.
+
+    `report` is called with each `Progress`, on the event loop, so it must be quick. Raises the errors that concern the whole
+    instance (credentials, quota, not linked, expired) and `StorageError`; the run can then be resumed.
+    """
+    run = Run(gateway, Pen(writer), clock, report)
+    async with closing(run):
+        await _begin(run, restart=restart)
+        await _Sweep(gateway, run).go()
+    return run.outcome()
+
+
+async def _begin(run: Run, *, restart: bool) -> None:
+    store = run.pen.store
+    if restart:
+        await run.pen.call(store.restart)
+    unfinished = None if restart else await run.pen.call(store.unfinished_run, "full")
+    if unfinished is None:
+        await run.begin("full")
+    else:
+        await run.resume(unfinished)
+
+
+class _Sweep:
+    """One process's share of a full run."""
+
+    def __init__(self, gateway: GreenApi, run: Run) -> None:
+        self._gateway = gateway
+        self._run = run
+        self._pen = run.pen
+        self._histories = Histories(gateway)
+        self._found = Discovery((), (), {}, ())
+        self._waiting: deque[str] = deque()
+        self._maybe: frozenset[str] = frozenset()
+        self._chatless: set[str] = set()
+        self._failed_in_a_row = 0
+
+    async def go(self) -> None:
+        await self._check()
+        await self._run.enter("discovering")
+        self._found = await discover(self._gateway, self._pen, self._run.counters)
+        self._run.notes += self._found.notes
+        await self._plan()
+        await self._run.enter("histories")
+        await self._fetch_all()
+        await self._run.enter("finishing")
+        await self._finish()
+
+    async def _check(self) -> None:
+        self._run.tell()
+        state = await ensure_working(self._gateway, self._run.clock)
+        for payload in (state, *await ensure_same_account(self._gateway, self._pen)):
+            await self._pen.receive(payload)
+
+    async def _plan(self) -> None:
+        """What is left of this run's chats, in the order of their activity, then the contacts that may have a chat."""
+        store, run = self._pen.store, self._run
+        await self._pen.call(store.plan_chats, run.run_id, self._found.chats)
+        pending = set(await self._pen.call(store.pending_chats, run.run_id))
+        planned = [chat for chat in self._found.chats if chat in pending]
+        self._waiting.extend([*planned, *sorted(pending.difference(planned))])
+        already = await self._pen.call(store.history_lengths, run.run_id)
+        done = sum(chat not in pending for chat in {*already, *self._found.chats})
+        self._chatless = await self._known_chatless()
+        maybe = [chat for chat in self._found.contacts_only if chat not in self._chatless and chat not in already]
+        self._maybe = frozenset(maybe)
+        run.counters.plan(done + len(self._waiting) + len(maybe), done)
+        self._waiting.extend(maybe)
+
+    async def _known_chatless(self) -> set[str]:
+        saved = await self._pen.call(self._pen.store.cursor, _CHATLESS_CURSOR)
+        state = json.loads(saved) if saved else {}
+        return set(state["contacts"]) if state.get("run") == self._run.run_id else set()
+
+    async def _fetch_all(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(_WORKERS + min(_MORE_WORKERS, int(self._gateway.rate_scale / 2))):
+                tasks.start_soon(self._work)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            chat = self._waiting.popleft()
+            try:
+                history = await self._fetch(chat)
+            except _CONCERN_ONE_CHAT as error:
+                await self._fail(chat, error)
+            else:
+                self._failed_in_a_row = 0
+                await self._store(chat, history)
+            await self._run.moved(chat)
+
+    async def _fetch(self, chat: str) -> History:
+        asked = self._found.ask_as(chat)
+        if asked.endswith("@g.us"):
+            await self._fetch_group(asked)
+        return await self._histories.fetch(asked)
+
+    async def _fetch_group(self, group: str) -> None:
+        """A group's members; those of a group that was left are not told, and that is no failure."""
+        try:
+            payload = await self._gateway.get_group_data(group)
+        except RequestRefused:
+            return
+        except _CONCERN_ONE_CHAT as error:
+            self._run.notes.append(f"A group's members are missing: {error.what}")
+            return
+        await self._pen.receive(payload)
+
+    async def _store(self, chat: str, history: History) -> None:
+        if not history.length and chat in self._maybe:
+            await self._note_chatless(chat)
+            return
+        why = history.why_incomplete
+        progress = "truncated" if why else "complete"
+        mark = Mark(self._run.now, chat, progress, self._run.run_id, history.length)
+        applied = await self._pen.receive(history.payload, mark)
+        self._run.counters.received(applied.items, applied.messages)
+        self._run.counters.done()
+        if why:
+            self._run.truncated.add(chat)
+
+    async def _note_chatless(self, chat: str) -> None:
+        self._chatless.add(chat)
+        self._run.counters.dropped()
+        if len(self._chatless) % _SAVE_CHATLESS_EVERY == 0:
+            state = json.dumps({"run": self._run.run_id, "contacts": sorted(self._chatless)})
+            await self._pen.call(self._pen.store.mark_chat, Mark(self._run.now, cursors={_CHATLESS_CURSOR: state}))
+
+    async def _fail(self, chat: str, error: GatewayError) -> None:
+        if isinstance(error, _CONCERN_THE_NETWORK):
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= _IN_A_ROW:
+                raise error
+        if chat in self._maybe and isinstance(error, RequestRefused):
+            await self._note_chatless(chat)  # the phone book's number has no chat, and no account perhaps
+            return
+        self._run.fail(chat, error)
+        mark = Mark(self._run.now, chat, "failed", self._run.run_id)
+        await self._pen.call(self._pen.store.mark_chat, mark, str(error))
+
+    async def _finish(self) -> None:
+        run, store = self._run, self._pen.store
+        lengths = await self._pen.call(store.history_lengths, run.run_id)
+        failed = {failure.chat for failure in run.failures}
+        lengths = {chat: length for chat, length in lengths.items() if chat not in failed}
+        cut = silent_caps(lengths) - run.truncated
+        await self._pen.call(self._mark_cut, silent_cap(lengths), {chat: lengths[chat] for chat in cut})
+        run.truncated |= cut
+        await run.end("partial" if run.failures else "complete", _last_error(run))
+
+    def _mark_cut(self, cap: int | None, cut: dict[str, int]) -> None:
+        store, run = self._pen.store, self._run
+        why = f"Several chats have exactly {cap} messages: the gateway seems to give no more; older ones are missing."
+        with store.transaction():
+            store.mark_chat(Mark(run.now, cursors={CAP_CURSOR: str(cap or "")}))
+            for chat, length in cut.items():
+                store.mark_chat(Mark(run.now, chat, "truncated", run.run_id, length), why)
+
+
+def _last_error(run: Run) -> str | None:
+    return run.failures[-1].error if run.failures else None

@@ -1,0 +1,76 @@
+"""What must be true before a run: the instance answers, and it is the account that this archive belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.errors import GatewayError, InstanceGone, InstanceStarting, NotAuthorized, UsageError
+from whatsapp_mcp.normalise import instance_state, normalise
+from whatsapp_mcp.records import ME, Alias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.sync.writing import Pen
+
+_WORKING: Final = frozenset({"authorized", "suspended", "yellowCard"})
+"""A suspended number cannot send; receiving goes on (Green API docs, GetStateInstance)."""
+_STARTING: Final = frozenset({"starting", "sleepMode", ""})
+"""A new instance answers ``null`` for a while; ``sleepMode`` is the old name of a restart (the same page)."""
+_PAUSES: Final = (15.0, 30.0, 60.0, 60.0, 60.0, 75.0)
+"""Seconds between looks at a restarting instance: five minutes together, as long as a restart may take."""
+
+
+async def ensure_working(gateway: GreenApi, clock: Clock) -> Payload:
+    """Wait for a restarting instance; returns what it says of its state.
+
+    Raises `NotAuthorized`, `InstanceGone` or `InstanceStarting` where no answer can be expected.
+    """
+    for pause in (*_PAUSES, None):
+        payload = await gateway.get_state_instance()
+        state = instance_state(payload)
+        if state in _WORKING:
+            return payload
+        if state not in _STARTING:
+            raise _not_working(state)
+        if pause is not None:
+            await clock.sleep(pause)
+    raise InstanceStarting("The instance is restarting.")
+
+
+def _not_working(state: str) -> GatewayError:
+    if state == "blocked":
+        return InstanceGone("WhatsApp has blocked the number of this instance.")
+    if state in {"notAuthorized", "pendingCode"}:
+        return NotAuthorized("The instance is not linked to a phone.")
+    advice = "Look at the instance in the Green API console."
+    return NotAuthorized("The instance is in a state that this program does not know.", advice=advice)
+
+
+async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
+    """Fetch what the instance says of its account, and compare it with the archive's owner; nothing is stored here.
+
+    Raises `UsageError` when the archive belongs to another account.
+    """
+    payloads: list[Payload] = []
+
+    async def fetch(call: Callable[[], Awaitable[Payload]]) -> None:
+        payloads.append(await call())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fetch, gateway.get_settings)
+        tasks.start_soon(fetch, gateway.get_wa_settings)
+    owner = await pen.call(pen.store.owner)
+    said = {alias.other for payload in payloads for alias in normalise(payload) if isinstance(alias, Alias) and alias.one == ME}
+    accounts = {await pen.call(pen.store.canonical, whatsapp_id) for whatsapp_id in said}
+    if owner is not None and accounts and owner not in accounts:
+        raise UsageError(
+            "This archive belongs to another WhatsApp account than the instance.",
+            advice="Give each account an archive of its own: choose another folder with --home or WHATSAPP_MCP_HOME.",
+        )
+    return payloads
