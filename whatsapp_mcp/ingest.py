@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.normalise import records_of
+from whatsapp_mcp.normalise import NEWEST_FIRST, records_of
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
 from whatsapp_mcp.store.payloads import ITEMWISE
 
@@ -109,7 +109,7 @@ def _aliases(payload: Payload) -> Iterator[Alias]:
 
 
 def _records(payload: Payload, items: Iterable[str]) -> Iterator[Record]:
-    for item in items:
+    for item in reversed(list(items)) if payload.origin in NEWEST_FIRST else items:
         yield from records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
 
 

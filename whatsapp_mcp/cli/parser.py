@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("private", "group")
 ORDERS: Final = ("relevance", "newest", "oldest")
-BREAKDOWNS: Final = ("contact", "chat", "day", "month", "type")
 
 _DATES: Final = "2025-08, 2025-08-14, an RFC 3339 time, today, yesterday, 'last week', 'last 30 days'"
 _CHAT: Final = "a chat's name, phone number or id"
@@ -115,7 +114,7 @@ def _add_overviews(commands: _Commands) -> None:
     _dates(analyze)
     analyze.add_argument("--chat", metavar="CHAT", help=_CHAT)
     analyze.add_argument("--contact", metavar="CONTACT", help="a person's name, number or id")
-    analyze.add_argument("--breakdown", action="append", choices=BREAKDOWNS, help="may be repeated (default: all)")
+    analyze.add_argument("--breakdown", action="append", metavar="BY", help="contact, chat, day, month, type; may be repeated")
 
 
 def _add_messages(commands: _Commands) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import textwrap
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +149,6 @@ async def _ask_one(client: Client, question: Question) -> None:
         raise ArchiveError(f"The demonstration's own question was refused: {text}")
     lines = text.splitlines()
     for line in lines[:_LINES]:
-        print(textwrap.shorten(line, _WIDTH, placeholder=" …") if len(line) > _WIDTH else line)
+        print(line if len(line) <= _WIDTH else f"{line[:_WIDTH]} …")
     if len(lines) > _LINES:
         print(f"… and {len(lines) - _LINES} more lines")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.payload import Payload
 
-__all__ = ["JOURNALS", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of"]
+__all__ = ["JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of"]
 
 JOURNALS: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
@@ -28,6 +28,10 @@ JOURNALS: Final = frozenset({
 
 NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
 """Origins whose items are notifications."""
+
+
+NEWEST_FIRST: Final = frozenset({"getChatHistory"})
+"""Origins that list the newest item first (Green API docs, GetChatHistory); read backwards, messages of one second keep their order."""
 
 
 def normalise(payload: Payload) -> list[Record]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp import dates
-from whatsapp_mcp.queries import chats, coverage, messages, people, reading, searching, status
+from whatsapp_mcp.queries import chats, counting, coverage, messages, people, reading, searching, status
 from whatsapp_mcp.queries.database import Database
+from whatsapp_mcp.queries.ranking import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.queries.counting import Numbers
     from whatsapp_mcp.queries.people import Reference
     from whatsapp_mcp.views import ChatView, ContactView, Coverage, Interval, MessageView, Page, Party, Status
 
@@ -129,6 +131,24 @@ class Queries:
         """What is known and what is missing, of one chat or of all."""
         with self.database.reading() as connection:
             return coverage.coverage(connection, self.zone, chat_id=chat_id, interval=interval)
+
+    def count(
+        self, after: str | None, before: str | None, *, chat: Reference | None = None, contact: Reference | None = None,
+        units: Sequence[str] = ("chat", "contact", "type", "day"),
+    ) -> Numbers:  # fmt: skip
+        """How many messages there are by each of `units` (any of `counting.UNITS`); `analysis` makes them readable.
+
+        A `contact` leaves what they wrote anywhere and what was sent to them in their private chat.
+        """
+        interval = self.interval(after, before)
+        with self.database.reading() as connection:
+            filters = Filters(
+                chat_id=None if chat is None else people.find(connection, chat, "chat", self.zone).id,
+                start=interval.start,
+                end=interval.end,
+                with_contact=None if contact is None else people.find(connection, contact, "contact", self.zone).id,
+            )
+            return counting.count(connection, filters, units, interval=interval, zone=self.zone)
 
     def interval(self, after: str | None, before: str | None) -> Interval:
         """What `after` and `before` mean now, in the user's zone."""

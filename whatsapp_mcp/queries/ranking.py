@@ -27,6 +27,10 @@ _MATCHES_WANTED: Final = 1_000
 _MATCHES_WANTED_BY_TIME: Final = 200
 _AFFORDABLE: Final = 8_000.0
 """Microseconds: as long as scoring everything takes less, everything is scored."""
+_WITH: Final = (
+    "CASE WHEN m.from_me THEN (SELECT w.contact_id FROM chats AS w WHERE w.chat_id = m.chat_id)"
+    " ELSE m.sender_contact_id END = ?"
+)
 _NARROWEST: Final = 2_000
 _WIDEST: Final = 200_000
 _BEST: Final = 200
@@ -43,6 +47,8 @@ class Filters:
     sender_id: int | None = None
     from_me: bool | None = None
     kinds: tuple[str, ...] = ()
+    with_contact: int | None = None
+    """Written by this person anywhere, or to them in their private chat."""
 
     @property
     def are_open(self) -> bool:
@@ -58,6 +64,7 @@ class Filters:
             told += [
                 ("m.sender_contact_id = ?", self.sender_id), ("m.from_me = ?", self.from_me),
                 ("m.message_type IN (SELECT value FROM json_each(?))", json.dumps(self.kinds) if self.kinds else None),
+                (_WITH, self.with_contact),
             ]  # fmt: skip
         used = [(condition, value) for condition, value in told if value is not None]
         return " AND ".join(["1", *(condition for condition, _ in used)]), [value for _, value in used]

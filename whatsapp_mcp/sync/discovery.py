@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, RequestRefused, UnreadableAnswer
+from whatsapp_mcp.errors import GatewayError, RequestRefused, Unreachable, UnreadableAnswer
 from whatsapp_mcp.normalise import normalise
 from whatsapp_mcp.records import Chat, Contact, Group, Message, Record
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 WINDOW_MINUTES: Final = 26_300
 """The widest window that Green API's own console asks its journals for; no maximum is documented."""
+CALLS_WINDOW_MINUTES: Final = 20 * 365 * 24 * 60
+"""Calls stand in no history, so their journal is all there is: the last 10,000 of them, however old (Green API docs)."""
 
 _ASKABLE: Final = re.compile(r"(?!0@)[0-9]+(-[0-9]+)?@(c\.us|lid|g\.us)")
 """Not ``null@c.us`` (tracker #473), ``0@c.us`` (WhatsApp itself), ``status@broadcast`` and newsletters: no history there."""
@@ -79,9 +81,17 @@ def _calls(gateway: GreenApi) -> tuple[tuple[str, Callable[[], Awaitable[Payload
         ("getContacts", gateway.get_contacts),
         ("lastIncomingMessages", lambda: gateway.last_incoming_messages(WINDOW_MINUTES)),
         ("lastOutgoingMessages", lambda: gateway.last_outgoing_messages(WINDOW_MINUTES)),
-        ("lastIncomingCalls", lambda: gateway.last_incoming_calls(WINDOW_MINUTES)),
-        ("lastOutgoingCalls", lambda: gateway.last_outgoing_calls(WINDOW_MINUTES)),
+        ("lastIncomingCalls", lambda: _all_calls(gateway.last_incoming_calls)),
+        ("lastOutgoingCalls", lambda: _all_calls(gateway.last_outgoing_calls)),
     )
+
+
+async def _all_calls(fetch: Callable[[int], Awaitable[Payload]]) -> Payload:
+    """As many calls as the gateway tells of; a window that it finds too wide is narrowed to one that is known to work."""
+    try:
+        return await fetch(CALLS_WINDOW_MINUTES)
+    except (RequestRefused, Unreachable, UnreadableAnswer):
+        return await fetch(WINDOW_MINUTES)
 
 
 async def _ask(call: tuple[str, Callable[[], Awaitable[Payload]]], pen: Pen, counters: Counters, found: _Found) -> None:
