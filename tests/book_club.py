@@ -1,4 +1,4 @@
-"""A small archive as a sync leaves it: a lively group, two people of one name, and somebody who writes what a model must not believe."""
+"""A small archive as a sync leaves it: a group, two people of one name, and somebody whom a model must not believe."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def book_club(home: Path) -> Archive:
         _people(writer)
         for chat, items in ((GROUP, group_items()), (DANA_LEVI, private_items()), (MALLORY, [hostile_item()])):
             receive(writer, chat, items)
-        receive(writer, DANA_COHEN, [incoming(900, "Hello, it is the other Dana", chat=DANA_COHEN, sender=DANA_COHEN)], "truncated")
+        receive(
+            writer, DANA_COHEN, [incoming(900, "Hello, it is the other Dana", chat=DANA_COHEN, sender=DANA_COHEN)], "truncated"
+        )
     return archive
 
 
@@ -70,7 +72,9 @@ def _people(writer: Writer) -> None:
     contacts = [{"id": one, "name": name, "contactName": name, "type": "user"} for one, name in NAMES.items()]
     chats = [{"id": GROUP, "name": "Book club", "archive": False}]
     receive_at = NOW - 3600
-    writer.ingest.receive(answer("getWaSettings", {"phone": OWNER.split("@")[0], "stateInstance": "authorized"}, received_at=receive_at))
+    writer.ingest.receive(
+        answer("getWaSettings", {"phone": OWNER.removesuffix("@c.us"), "stateInstance": "authorized"}, received_at=receive_at)
+    )
     writer.ingest.receive(answer("getContacts", contacts, received_at=receive_at))
     writer.ingest.receive(answer("getChats", chats, received_at=receive_at))
 
@@ -79,8 +83,8 @@ def incoming(number: int, text: str, *, chat: str = GROUP, sender: str = NOAM, *
     """Message `number` of an account, `number` times 37 seconds after it began."""
     return {
         "type": "incoming", "idMessage": f"3A{number:06X}", "timestamp": BEGAN + number * 37, "typeMessage": "textMessage",
-        "chatId": chat, "textMessage": text, "senderId": sender, "senderName": NAMES[sender], "senderContactName": NAMES[sender],
-        **more,
+        "chatId": chat, "textMessage": text, "senderId": sender, "senderName": NAMES[sender],
+        "senderContactName": NAMES[sender], **more,
     }  # fmt: skip
 
 
@@ -112,7 +116,8 @@ def private_items() -> list[dict[str, Any]]:
             mimeType="application/pdf", downloadUrl="https://media.example/lease.pdf", fileSize=120_000,
         ),
         outgoing(
-            102, "", chat=DANA_LEVI, typeMessage="quotedMessage", extendedTextMessage={"text": "Thank you, the deposit is paid"},
+            102, "", chat=DANA_LEVI, typeMessage="quotedMessage",
+            extendedTextMessage={"text": "Thank you, the deposit is paid"},
             quotedMessage={"stanzaId": f"3A{100:06X}", "participant": DANA_LEVI, "typeMessage": "textMessage"},
         ),
         incoming(

@@ -95,7 +95,9 @@ class SmallArchive:
         values = {"message_type": "text", "whatsapp_message_id": f"3EB0{count:012X}", **values}
         values["from_me"] = int(sender is None)
         message = self.insert("messages", chat_id=chat, sender_contact_id=sender, content=text, sent_at=sent_at, **values)
-        beside = " ".join(str(values[name]) for name in ("media_filename", "location_name", "shared_contact") if values.get(name))
+        beside = " ".join(
+            str(values[name]) for name in ("media_filename", "location_name", "shared_contact") if values.get(name)
+        )
         self.insert("message_index", rowid=message, content=fold(text), attachment=fold(beside))
         self.connection.execute(
             "UPDATE chats SET message_count = message_count + 1, last_message_at = max(coalesce(last_message_at, 0), ?)"
@@ -103,3 +105,14 @@ class SmallArchive:
             (sent_at, chat),
         )
         return message
+
+    def message_fast(self, chat: int, sent_at: int, text: str) -> None:
+        """One of many received messages; times must ascend."""
+        message = self.insert(
+            "messages", chat_id=chat, sender_contact_id=2, content=text, sent_at=sent_at, from_me=0, message_type="text",
+            whatsapp_message_id=f"{chat}-{sent_at}-{self.connection.total_changes}",
+        )  # fmt: skip
+        self.insert("message_index", rowid=message, content=fold(text), attachment="")
+        self.connection.execute(
+            "UPDATE chats SET message_count = message_count + 1, last_message_at = ? WHERE chat_id = ?", (sent_at, chat)
+        )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -331,3 +332,42 @@ def test_ctrl_c_stops_a_sync_with_one_line_and_a_sound_archive(run: Run, home: P
     assert err.splitlines()[-1] == "whatsapp-mcp: stopped; run again with --resume."
     assert "Traceback" not in err
     assert run("verify")[0] == 0
+
+
+@posix_only
+def test_a_full_disk_is_one_line_and_leaves_a_sound_archive(archive: Run, home: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the end of the disk: SQLite meets it in the middle of its work."""
+    long = tmp_path / "WhatsApp Chat with Max.txt"
+    lines = (f"14/08/2025, {hour:02}:{minute:02} - Max: {os.urandom(500).hex()}" for hour in range(24) for minute in range(60))
+    long.write_text("\n".join(lines), encoding="utf-8")
+    command = f'ulimit -f 400; exec "{sys.executable}" -m whatsapp_mcp --home "{home}" import "{long}"'
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    assert process.returncode == 1
+    one_line(process.stderr)
+    assert archive("verify", "--thorough")[0] == 0
+    assert archive("import", str(long))[0] == 0
+
+
+@posix_only
+def test_a_folder_that_may_not_be_written_is_one_line_and_can_still_be_read(archive: Run, home: Path, chat_file: Path) -> None:
+    home.chmod(0o500)
+    try:
+        words = [sys.executable, "-m", "whatsapp_mcp", "--home", str(home), "import", str(chat_file)]
+        refused = subprocess.run(
+            [*without_the_powers_of_root(), *words],
+            capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
+        )  # fmt: skip
+        assert refused.returncode == 1
+        assert "--home" in one_line(refused.stderr)
+        assert archive("read", "Dana")[0] == 0
+    finally:
+        home.chmod(0o700)
+
+
+def without_the_powers_of_root() -> list[str]:
+    """Root may write anywhere, unless it gives that right away."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write anywhere")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]

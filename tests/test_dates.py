@@ -61,7 +61,12 @@ def test_open_intervals_say_so() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "day", "hours"),
-    [("Asia/Jerusalem", "2025-03-28", 23), ("Asia/Jerusalem", "2025-10-26", 25), ("America/Sao_Paulo", "2018-11-04", 23), ("UTC", "2025-03-28", 24)],
+    [
+        ("Asia/Jerusalem", "2025-03-28", 23),
+        ("Asia/Jerusalem", "2025-10-26", 25),
+        ("America/Sao_Paulo", "2018-11-04", 23),
+        ("UTC", "2025-03-28", 24),
+    ],
 )
 def test_a_day_is_as_long_as_daylight_saving_time_makes_it(zone: str, day: str, hours: int) -> None:
     found = dates.interval(day, day, zone=ZoneInfo(zone), now=NOW)
@@ -69,7 +74,20 @@ def test_a_day_is_as_long_as_daylight_saving_time_makes_it(zone: str, day: str, 
 
 
 @pytest.mark.parametrize(
-    "phrase", ["2025-02-30", "2025-13", "2025-08-14 25:00", "0001", "9999", "soon", "14.08.2025", "last 9999 years", "2025-8-14-", "\x00", "x" * 5000]
+    "phrase",
+    [
+        "2025-02-30",
+        "2025-13",
+        "2025-08-14 25:00",
+        "0001",
+        "9999",
+        "soon",
+        "14.08.2025",
+        "last 9999 years",
+        "2025-8-14-",
+        "\x00",
+        "x" * 5000,
+    ],
 )
 def test_an_impossible_date_is_refused_with_examples(phrase: str) -> None:
     with pytest.raises(UsageError, match="2025-08-14") as caught:

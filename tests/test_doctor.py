@@ -151,7 +151,7 @@ def test_a_sound_database_says_what_is_in_it(tmp_path: Path, home: Path) -> None
     with archive.writer():
         pass
     (check,) = check_database(archive)
-    assert check.finding == "0 messages in 0 chats can be read."
+    assert check.finding == "It can be read; messages: 0, chats: 0."
 
 
 def test_an_examination_without_anything_finds_the_credentials_missing_and_creates_nothing(tmp_path: Path, home: Path) -> None:

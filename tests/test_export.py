@@ -56,7 +56,10 @@ def test_a_text_export_looks_like_the_one_of_a_phone(home: Path) -> None:
         (message(0, "new text", edited_at=1_755_160_100), "Dana Levi: new text <This message was edited>"),
         (message(0, "kept text", deleted_at=1_755_160_100), "Dana Levi: kept text <This message was deleted>"),
         (message(0, "", deleted_at=1_755_160_100), "Dana Levi: This message was deleted"),
-        (message(0, "at the sea", kind="image", media=MediaView("sea.jpg", "image/jpeg", 9, None)), "Dana Levi: <Media omitted>\nat the sea"),
+        (
+            message(0, "at the sea", kind="image", media=MediaView("sea.jpg", "image/jpeg", 9, None)),
+            "Dana Levi: <Media omitted>\nat the sea",
+        ),
         (
             message(0, "Old Harbour", kind="location", location=Location(32.05, 34.75, "Old Harbour")),
             "Dana Levi: location: https://maps.google.com/?q=32.05,34.75\nOld Harbour",
@@ -76,7 +79,12 @@ def test_each_kind_of_message_is_told_as_phones_tell_it(home: Path, one: Message
 def test_a_json_export_is_one_document_with_all_facts(home: Path) -> None:
     quoted = Quoted(4, "3A4", "Noam Katz", "Are we")
     full = message(
-        5, "Yes 👍", quoted=quoted, forwarded=True, edited_at=1_755_160_400, reactions=(ReactionView(OWNER, "❤️", 1_755_160_500),)
+        5,
+        "Yes 👍",
+        quoted=quoted,
+        forwarded=True,
+        edited_at=1_755_160_400,
+        reactions=(ReactionView(OWNER, "❤️", 1_755_160_500),),
     )
     done = export(home, "json", [message(4, "half an emoji \ud83d"), full])
     read = json.loads(done.path.read_text(encoding="utf-8"))

@@ -39,13 +39,26 @@ def page(*messages: MessageView) -> Page:
 
 
 @pytest.mark.parametrize(
-    "emoji", ["👨‍👩‍👧‍👦", "❤️", "👍🏽", "1️⃣", "🏳️‍🌈", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "☎️", "🇪🇸", "🫱🏻‍🫲🏿"]
+    "emoji",
+    [
+        "👨‍👩‍👧‍👦",
+        "❤️",
+        "👍🏽",
+        "1️⃣",
+        "🏳️‍🌈",
+        "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "☎️",
+        "🇪🇸",
+        "🫱🏻‍🫲🏿",
+    ],
 )
 def test_emoji_stay_whole(emoji: str) -> None:
     assert clean(f"so {emoji} there") == f"so {emoji} there"
 
 
-@pytest.mark.parametrize("text", ["plain", "שלום עולם", "مرحبا بالعالم", "Привет", "你好，世界", "สวัสดี", "naïve café", "a\n\nb", "x² ≤ ∑"])
+@pytest.mark.parametrize(
+    "text", ["plain", "שלום עולם", "مرحبا بالعالم", "Привет", "你好，世界", "สวัสดี", "naïve café", "a\n\nb", "x² ≤ ∑"]
+)
 def test_ordinary_text_of_any_script_stays_as_it_is(text: str) -> None:
     assert clean(text) == text
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from book_club import GROUP, MALLORY, NOW, book_club, incoming, receive
+from book_club import BEGAN, GROUP, MALLORY, NAMES, NOW, TEXTS, book_club, incoming, receive
 from jsonschema import validate
 from mcp import Client
 from mcp.types import TextContent
 
-from whatsapp_mcp.server.answers import Asked, answer
+from whatsapp_mcp.dates import resolved
+from whatsapp_mcp.server.answers import Asked, answer, chat_title
 from whatsapp_mcp.server.build import build_server
 from whatsapp_mcp.server.fitting import HEADER_CHARACTERS, characters
+from whatsapp_mcp.server.lines import Style, write_lines
 from whatsapp_mcp.views import Coverage, Interval, MessageView, Page, Party, Suggestions
 
 if TYPE_CHECKING:
@@ -61,20 +64,54 @@ async def test_fifty_group_messages_cost_at_most_half_as_much_again_as_their_tex
     assert len(text) <= 1.5 * texts
 
 
+def test_fifty_messages_of_an_archive_of_sixty_thousand_cost_no_more() -> None:
+    """Five-digit handles, forty letters a text, five people in runs of one to three, a session of an hour and a half."""
+    chat = Party(12, GROUP, "Book club")
+    people = [Party(40 + n, f"1555010{40 + n:04}@c.us", name) for n, name in enumerate(NAMES.values())]
+    speakers = [people[run * 3 % 5] for run in range(26) for _ in range((1, 3, 2)[run % 3])][:50]
+    messages = tuple(
+        MessageView(62_600 + n, "3A", chat, speaker, False, BEGAN + 110 * n, "text", TEXTS[n % 10][:49])
+        for n, speaker in enumerate(speakers)
+    )
+    texts = sum(len(message.content) for message in messages)
+    known = Coverage(1, 1, 0, 0, 0, 1_500_000_000, NOW, NOW, 13_273)
+    interval = resolved(1_753_995_600, 1_756_674_000, zone=ZoneInfo("Asia/Jerusalem"))
+    page = Page(messages, "WyI2MjI4ODJiNzdkIixudWxsLG51bGwsMTc1NTE2MDM3MCw1MF0", interval, known, 312)
+    asking = Asked(ZoneInfo("Asia/Jerusalem"), chat_title(chat), chat=chat)
+    assert len(messages) == 50
+    assert texts <= 42 * 50
+    assert len(answer(asking, lambda _limit: page)) <= 1.5 * texts
+
+
 async def test_a_line_names_only_what_has_changed(archive: Archive) -> None:
     text = await asked(archive, "read_chat", chat="Dana Levi")
     header, *_ = text.split("\n")
     assert header == (
-        'Chat "Dana Levi" (2, private) · all time (Asia/Jerusalem) · 5 messages · complete since 2025-08-14, synced 2025-08-15 11:26'
+        'Chat "Dana Levi" (2, private) · all time (Asia/Jerusalem) · 5 messages · '
+        "complete since 2025-08-14, synced 2025-08-15 11:26"
     )
     assert re.sub(r"m\d+", "m0", fenced(text)) == (
         "2025-08-14 Thu\n"
         "12:28 m0 Dana Levi: The lease is attached\n"
         'm0 ⟦document "lease 2025.pdf"⟧ signed copy\n'
-        ":29 m0 You: ⟦reply m0⟧ Thank you, the deposit is paid ⟦👍 Dana Levi⟧\n"
-        ":30 m0 Dana: ⟦location 32.05,34.75⟧ Old Harbour\n  1 Quay\n"
-        ":31 m0 שלום, נתראה מחר בשמונה"
+        "m0 You: ⟦↩m0⟧ Thank you, the deposit is paid ⟦👍 Dana⟧\n"
+        "m0 Dana: ⟦location 32.05,34.75⟧ Old Harbour\n  1 Quay\n"
+        "m0 שלום, נתראה מחר בשמונה"
     )
+
+
+async def test_a_time_stands_where_five_minutes_have_passed(archive: Archive) -> None:
+    text = fenced(await asked(archive, "read_chat", chat="Book club", limit=60))
+    assert re.findall(r"^[\d:]+(?= m)", text, re.MULTILINE) == ["11:26", ":31", ":36", ":41", ":46", ":51", ":56", "12:01"]
+
+
+def test_the_year_of_a_day_is_told_once() -> None:
+    chat = Party(1, "120363000000000012@g.us", "Book club")
+    moments = (1_735_000_000, 1_735_100_000, 1_735_800_000)
+    messages = [MessageView(n, "3A", chat, None, True, at, "text", "x") for n, at in enumerate(moments)]
+    assert [line.split("\n")[0] for line in write_lines(messages, Style(ZoneInfo("UTC")))] == [
+        "2024-12-24 Tue", "12-25 Wed", "2025-01-02 Thu",
+    ]  # fmt: skip
 
 
 async def test_two_people_of_one_first_name_keep_their_whole_names(archive: Archive) -> None:
@@ -108,9 +145,23 @@ async def test_json_tells_the_same_messages_as_text(archive: Archive) -> None:
     assert page["interval"]["zone"] == "Asia/Jerusalem"
 
 
+async def test_the_interval_is_echoed_as_it_was_understood(archive: Archive) -> None:
+    async def echoed(**bounds: str) -> str:
+        return (await asked(archive, "read_chat", chat="Book club", **bounds)).split(" · ")[1]
+
+    assert await echoed(after="2025-08", before="2025-08") == "2025-08-01 to 2025-08-31 (Asia/Jerusalem)"
+    assert await echoed(after="yesterday", before="yesterday") == "2025-08-14 (Asia/Jerusalem)"
+    assert await echoed(after="2025-10-26", before="2025-10-26") == "2025-10-26 (Asia/Jerusalem)"
+    assert await echoed(after="2025-08-14T09:00:00Z", before="2025-08-14T10:30:00Z") == (
+        "2025-08-14 12:00 to 2025-08-14 13:30 (Asia/Jerusalem)"
+    )
+    assert await echoed(after="2025-08-14") == "from 2025-08-14 00:00 (Asia/Jerusalem)"
+    assert await echoed() == "all time (Asia/Jerusalem)"
+
+
 async def test_cursors_lead_through_the_whole_chat_once(archive: Archive) -> None:
     seen: list[str] = []
-    cursor = None
+    cursor: str | None = None
     while True:
         text = await asked(archive, "read_chat", chat="Book club", limit=7, **({"cursor": cursor} if cursor else {}))
         seen = HANDLE.findall(text) + seen
@@ -136,7 +187,7 @@ async def test_a_row_that_is_cut_says_how_to_read_the_rest_and_then_it_can_be_re
     with archive.writer() as writer:
         receive(writer, GROUP, [incoming(301, "long " + "story " * 10_000)])
     text = await asked(archive, "read_chat", chat="Book club", limit=500)
-    (remark,) = re.findall(r"⟦part of 60,004 characters: read_chat around=(m\d+) limit=1⟧", text)
+    (remark,) = re.findall(r"⟦part of 60,005 characters: read_chat around=(m\d+) limit=1⟧", text)
     whole = await asked(archive, "read_chat", chat="Book club", around=remark, limit=1)
     assert "⟦part of" not in whole
     assert fenced(whole).count("story") == 10_000
@@ -145,12 +196,10 @@ async def test_a_row_that_is_cut_says_how_to_read_the_rest_and_then_it_can_be_re
 
 async def test_a_budget_and_its_cursor_skip_no_hit(archive: Archive) -> None:
     seen: list[str] = []
-    cursor = None
+    cursor: str | None = None
     for _ in range(60):
         more = {"cursor": cursor} if cursor else {}
-        text = await asked(
-            archive, "search_messages", query="the", order="oldest", limit=50, token_budget=120, **more
-        )
+        text = await asked(archive, "search_messages", query="the", order="oldest", limit=50, token_budget=120, **more)
         seen += HANDLE.findall(text)
         if not (found := CURSOR.search(text)):
             break
@@ -247,15 +296,26 @@ async def test_an_analysis_of_nothing_says_what_to_do(archive: Archive) -> None:
 def longest_names() -> Page:
     chat = Party(123_456, "120363000000000012@g.us", "\\" * 100)
     one = MessageView(123_456_789, "3A", chat, Party(9, "x", '"' * 100), False, NOW, "text", "x" * 70_000)
-    note = "The gateway cut this chat's history off: older messages are likely missing. Nothing newer than 2025-01-01 was fetched."
+    note = (
+        "The gateway cut this chat's history off: older messages are likely missing. Nothing newer than 2025-01-01 was fetched."
+    )
     coverage = Coverage(398, 1, 300, 50, 47, 1, NOW, NOW, 9_999_999, note)
-    interval = Interval(1, NOW, "2025-08-01 00:00:01 to 2025-09-01 00:00:01 (America/Argentina/ComodRivadavia)", "America/Argentina/ComodRivadavia")
-    suggestions = Suggestions(tuple("w" * 40 for _ in range(9)), {f"20{n:02}-01": 99_999 for n in range(30)}, "search_messages " * 30)
+    interval = Interval(
+        1,
+        NOW,
+        "2025-08-01 00:00:01 to 2025-09-01 00:00:01 (America/Argentina/ComodRivadavia)",
+        "America/Argentina/ComodRivadavia",
+    )
+    suggestions = Suggestions(
+        tuple("w" * 40 for _ in range(9)), {f"20{n:02}-01": 99_999 for n in range(30)}, "search_messages " * 30
+    )
     return Page((one,), "c" * 90, interval, coverage, 9_999_999, suggestions)
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 10, 25, 50, 100, 200])
-def test_even_the_longest_header_keeps_to_its_allowance(archive: Archive, tokens: int) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_even_the_longest_header_keeps_to_its_allowance(archive: Archive, tokens: int, form: str) -> None:
     title = f'Search "{"q" * 58}…"'
-    shown = answer(Asked(archive.settings.timezone, title, tokens=tokens), lambda _limit: longest_names())
+    asking = Asked(archive.settings.timezone, title, tokens=tokens, form=form)
+    shown = answer(asking, lambda _limit: longest_names())
     assert len(shown) <= characters(tokens) + HEADER_CHARACTERS

@@ -116,7 +116,7 @@ async def test_a_group_that_was_left_is_no_failure(tmp_path: Path) -> None:
 
 async def test_a_list_that_cannot_be_had_is_noted_and_the_others_serve(tmp_path: Path) -> None:
     async with desk(
-        tmp_path, account(faults={"getContacts": (400, '{"message":"odd"}'), "lastIncomingCalls": (200, "<html>")})
+        tmp_path, account(faults={"getContacts": (400, '{"message":"odd"}'), "lastIncomingCalls": (502, "<html>")})
     ) as d:
         outcome = await d.full()
         assert outcome.state == "complete"

@@ -53,8 +53,9 @@ def environment(gateway: Gateway, scale: float) -> dict[str, str]:
 
 def run(gateway: Gateway, home: Path, *arguments: str, scale: float = 100) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(home, *arguments), env=environment(gateway, scale), capture_output=True, text=True, timeout=100, check=False
-    )
+        command(home, *arguments), env=environment(gateway, scale),
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
 
 
 def stored(home: Path) -> dict[tuple[str, str], TrueMessage]:

@@ -1,12 +1,11 @@
 """How much was written in an interval, with whom, where, when and what: numbers only, from `Queries`.
 
-A received message counts for its sender, a sent one for the person of the private chat; what was sent to a group belongs to nobody
-in particular and shows under ``chat`` alone. Days, months and hours are those of the user's zone.
+A received message counts for its sender, a sent one for the person of the private chat; what was sent to a group belongs to
+nobody in particular and shows under ``chat`` alone. Days, months and hours are those of the user's zone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.views import Analysis, Count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from whatsapp_mcp.queries import Queries
     from whatsapp_mcp.queries.counting import Tally
@@ -61,7 +60,7 @@ def analyze(
 def _checked(breakdown: Sequence[str]) -> tuple[str, ...]:
     for name in breakdown:
         if name not in BREAKDOWNS:
-            raise UsageError(f"There is no breakdown by {ascii(name)}.", advice=f"Use any of {', '.join(BREAKDOWNS)}.")
+            raise UsageError(f"There is no breakdown by {name!a}.", advice=f"Use any of {', '.join(BREAKDOWNS)}.")
     return tuple(dict.fromkeys(breakdown))
 
 

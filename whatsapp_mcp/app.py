@@ -167,7 +167,7 @@ def storage_errors() -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error, ExceptionGroup) as error:
         known = foreseen(error)
-        if known is None or known is error:
+        if known is None:
             raise
         raise known from error
 

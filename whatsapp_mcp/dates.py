@@ -1,9 +1,9 @@
 """What people write for a time, read in the user's zone: ``2025-08``, ``yesterday``, ``last 30 days``, an RFC 3339 instant.
 
-A phrase means a span (a year, a month, a week, a day) or an instant. In ``after`` the start of the span counts, in ``before`` its end,
-so a day or month named in either is included whole; an instant is an inclusive start or an exclusive end. Weeks begin on
-Monday (ISO 8601). ``last 30 days`` are the thirty days before today and today. A local midnight that daylight saving time skips is
-the first moment of that day; one that it repeats is the first of the two.
+A phrase means a span (a year, a month, a week, a day) or an instant. In ``after`` the start of the span counts, in
+``before`` its end, so a day or month named in either is included whole; an instant is an inclusive start or an exclusive
+end. Weeks begin on Monday (ISO 8601). ``last 30 days`` are the thirty days before today and today. A local midnight that
+daylight saving time skips is the first moment of that day; one that it repeats is the first of the two.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def interval(after: str | None, before: str | None, *, zone: ZoneInfo, now: floa
     if start is not None and end is not None and start >= end:
         raise UsageError(
             f"The interval is empty: after means from {_shown(start, zone)}, before means until {_shown(end, zone)}.",
-            advice='Exchange them, or leave one out; for one day write it in both, as in after="2025-08-14", before="2025-08-14".',
+            advice="Exchange them, or leave one out; for a single day write the same date in both.",
         )
     return resolved(start, end, zone=zone)
 

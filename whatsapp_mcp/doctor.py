@@ -109,7 +109,7 @@ def check_settings(settings: Settings) -> list[Check]:
     checks += [
         Check("settings", "warn", f"{name} is not a setting.", f"Names are: {', '.join(NAMES)}.") for name in settings.unknown
     ]
-    zone = "warn" if settings.zone_is_guess else "ok"
+    zone: Level = "warn" if settings.zone_is_guess else "ok"
     advice = "Set WHATSAPP_MCP_TIMEZONE, e.g. to Europe/Madrid." if settings.zone_is_guess else ""
     return [*checks, Check("time zone", zone, f"Dates are read and shown in {settings.timezone.key}.", advice)]
 
@@ -206,7 +206,7 @@ def check_database(archive: Archive) -> list[Check]:
     if not archive.database.exists():
         return [Check("database", "ok", "There is no archive yet; `whatsapp-mcp sync full` or `import` makes it.")]
     status = archive.queries.status()
-    return [Check("database", "ok", f"{status.messages:,} messages in {status.chats:,} chats can be read.")]
+    return [Check("database", "ok", f"It can be read; messages: {status.messages:,}, chats: {status.chats:,}.")]
 
 
 def check_lock(home: Path) -> list[Check]:

@@ -6,6 +6,8 @@ walks the same way over the stored payloads, which is why it must arrive at the 
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,17 +55,35 @@ class Ingest:
             StorageError: the disk or the database refused; nothing changed.
 
         """
-        with self.store.transaction():
-            items, digests = self.store.payloads.unseen(payload)
+        with _without_collector(), self.store.transaction():
+            items = self.store.payloads.unseen(payload)
             records = list(_records(payload, items))
             unreadable = sum(type(record) is Unreadable for record in records)
             new = self.store.apply(records, payload.received_at) if records else 0
             if items or payload.damaged:
-                self.store.payloads.keep(payload, items, digests, unreadable)
+                self.store.payloads.keep(payload, items, unreadable)
             if mark is not None:
                 self.store.runs.mark(mark)
                 self.store.people.settle_names()
         return Applied(len(payload.items), len(items), new, unreadable, payload.damaged, tuple(records))
+
+    def receive_all(self, arrived: Iterable[tuple[Payload, Mark | None]]) -> list[Applied]:
+        """Receive several payloads in one transaction: cheaper where they come faster than the disk takes them."""
+        with self.store.transaction():
+            return [self.receive(payload, mark) for payload, mark in arrived]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A batch makes many short-lived values and no cycles: looking for cycles meanwhile costs a tenth of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def replay(source: Store, target: Store) -> None:

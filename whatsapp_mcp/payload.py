@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DECODER = json.JSONDecoder()
+_decode = json.JSONDecoder(strict=False).raw_decode
 _SEPARATORS = " \t\r\n,"
 
 
@@ -50,7 +50,7 @@ def _single(body: str) -> tuple[tuple[str, ...], bool]:
     if text in ("", "null"):
         return (), False
     try:
-        _DECODER.raw_decode(text)
+        _decode(text)
     except (ValueError, RecursionError):
         return (text,), True
     return (text,), False
@@ -58,7 +58,6 @@ def _single(body: str) -> tuple[tuple[str, ...], bool]:
 
 def _cut_array(body: str, position: int) -> tuple[tuple[str, ...], bool]:
     items: list[str] = []
-    decode = _DECODER.raw_decode
     damaged = False
     while True:
         start = _skip(body, position, _SEPARATORS)
@@ -68,7 +67,7 @@ def _cut_array(body: str, position: int) -> tuple[tuple[str, ...], bool]:
         if body[start] == "]":
             return tuple(items), damaged
         try:
-            position = decode(body, start)[1]
+            position = _decode(body, start)[1]
         except (ValueError, RecursionError):
             items.append(body[start:])
             return tuple(items), True

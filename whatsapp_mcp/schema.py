@@ -221,8 +221,10 @@ CREATE TABLE payloads (
     body BLOB NOT NULL
 );
 CREATE TABLE payload_items (
-    digest INTEGER PRIMARY KEY
-);
+    bucket INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    PRIMARY KEY (bucket, digest)
+) WITHOUT ROWID;
 CREATE TABLE cursors (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -68,11 +68,14 @@ def start_log(settings: Settings) -> logging.Handler:
     logger = logging.getLogger("whatsapp_mcp")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    logger.propagate = False  # the terminal belongs to what the command says
     return handler
 
 
 def stop_log(handler: logging.Handler | None) -> None:
     """Close what `start_log` opened."""
     if handler is not None:
-        logging.getLogger("whatsapp_mcp").removeHandler(handler)
+        logger = logging.getLogger("whatsapp_mcp")
+        logger.removeHandler(handler)
+        logger.propagate = True
         handler.close()

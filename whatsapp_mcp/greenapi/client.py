@@ -33,7 +33,7 @@ _PAUSES: Final[Mapping[Again, tuple[float, ...]]] = {
     Again.THROTTLED: (1, 2, 4, 8, 16, 30),
     Again.SERVER: (1, 2, 4, 8),
     Again.STARTING: (15, 30, 60, 60, 60, 75),
-    Again.DAMAGED: (1, 3),
+    Again.DAMAGED: (1, 3, 8),
     Again.EMPTY: (2, 4),
 }
 """Seconds before each further try, give or take a half; a restart takes up to five minutes (Green API docs)."""

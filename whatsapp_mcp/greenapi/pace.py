@@ -32,7 +32,7 @@ _LOWER: Final = 1.25
 _LOWEST: Final = 4.0
 _RECOVER: Final = 0.01
 _IN_FLIGHT: Final = 4
-_IN_FLIGHT_SECONDS: Final = 0.08
+_IN_FLIGHT_SECONDS: Final = 0.15
 """At high rates (a gateway with other limits) more calls must overlap to reach the rate at all."""
 
 

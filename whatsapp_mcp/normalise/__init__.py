@@ -31,7 +31,7 @@ NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
 
 
 NEWEST_FIRST: Final = frozenset({"getChatHistory"})
-"""Origins that list the newest item first (Green API docs, GetChatHistory); read backwards, messages of one second keep their order."""
+"""Origins that list the newest item first (Green API docs, GetChatHistory); backwards, messages of one second keep their order."""
 
 
 def normalise(payload: Payload) -> list[Record]:

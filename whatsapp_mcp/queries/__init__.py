@@ -29,8 +29,8 @@ __all__ = ["Queries"]
 class Queries:
     """One archive's questions.
 
-    All raise `StorageError` when there is no archive, `DatabaseCorrupt` or `DatabaseTooNew` when it cannot be read, and `UsageError`
-    (`NotFound`, `Ambiguous`) with what to do when the question cannot be meant.
+    All raise `StorageError` when there is no archive, `DatabaseCorrupt` or `DatabaseTooNew` when it cannot be read, and
+    `UsageError` (`NotFound`, `Ambiguous`) with what to do when the question cannot be meant.
     """
 
     def __init__(self, path: Path, *, zone: ZoneInfo, clock: Clock) -> None:

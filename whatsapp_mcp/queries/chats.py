@@ -97,10 +97,16 @@ def contacts(connection: sqlite3.Connection, parties: Sequence[Party]) -> tuple[
         chat, count = private.get(party.id, (None, 0))
         views.append(
             ContactView(
-                party=party, phone_number=row[1], phonebook_name=row[2], profile_name=row[3], is_business=bool(row[4]),
-                private_chat=chat, groups=tuple(groups.get(party.id, ())), aliases=tuple(aliases.get(party.whatsapp_id, ())),
+                party=party,
+                phone_number=row[1],
+                phonebook_name=row[2],
+                profile_name=row[3],
+                is_business=bool(row[4]),
+                private_chat=chat,
+                groups=tuple(groups.get(party.id, ())),
+                aliases=tuple(aliases.get(party.whatsapp_id, ())),
                 message_count=count,
-            )  # fmt: skip
+            )
         )
     return tuple(views)
 

@@ -1,7 +1,8 @@
 """Numbers about many messages: one pass over those that fit.
 
-A message's person is who sent it, or, of an outgoing one, whose private chat it stands in. Local days come from the zone's offsets, which change a few
-times a year: SQLite adds the offset of the stretch in which a message lies, so no time is converted one by one.
+A message's person is who sent it, or, of an outgoing one, whose private chat it stands in. Local days come from the zone's
+offsets, which change a few times a year: SQLite adds the offset of the stretch in which a message lies, so no time is
+converted one by one.
 """
 
 from __future__ import annotations
@@ -136,7 +137,9 @@ def first_and_last(connection: sqlite3.Connection, filters: Filters) -> tuple[Me
 def parties(connection: sqlite3.Connection, unit: str) -> dict[int, Party]:
     """Everyone (``contact``) or every chat (``chat``) by id."""
     if unit == "chat":
-        query = f"SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME} FROM chats AS ch LEFT JOIN contacts AS c USING (contact_id)"
+        query = (
+            f"SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME} FROM chats AS ch LEFT JOIN contacts AS c USING (contact_id)"
+        )
     else:
         query = f"SELECT c.contact_id, c.whatsapp_id, {CONTACT_NAME} FROM contacts AS c"
     return {row[0]: Party(*row) for row in connection.execute(query)}

@@ -25,7 +25,8 @@ def coverage(
 ) -> Coverage:
     """The coverage of one chat or of the whole archive, as far as it matters for `interval`.
 
-    A chat that no sync knows of counts as pending as soon as anything was synced; in an archive that was only imported it does not.
+    A chat that no sync knows of counts as pending as soon as anything was synced; in an archive that was only imported it
+    does not.
     """
     one, values = (" WHERE ch.chat_id = ?", (chat_id,)) if chat_id is not None else ("", ())
     states = connection.execute(_STATES + one, values).fetchone()

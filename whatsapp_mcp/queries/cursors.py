@@ -1,7 +1,7 @@
 """Opaque places to read on from: short, bound to the request that they came from, and unchanged by new messages.
 
-A cursor holds a position by value (a time and a message id), never a page number, so what arrives meanwhile shifts nothing. It carries
-a digest of the request's filters; with other filters it is refused instead of answering something else.
+A cursor holds a position by value (a time and a message id), never a page number, so what arrives meanwhile shifts nothing.
+It carries a digest of the request's filters; with other filters it is refused instead of answering something else.
 """
 
 from __future__ import annotations

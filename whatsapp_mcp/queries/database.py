@@ -1,8 +1,8 @@
 """The database as readers have it: opened read-only, checked once, never waiting for a sync.
 
-Connections are kept and lent out one at a time, so a reader finds its pages warm; each lending is one read transaction, so an answer
-made of several statements sees one state of the archive even while a sync commits. A file that was exchanged (restored,
-rebuilt elsewhere) is noticed by its inode.
+Connections are kept and lent out one at a time, so a reader finds its pages warm; each lending is one read transaction, so
+an answer made of several statements sees one state of the archive even while a sync commits. A file that was exchanged
+(restored, rebuilt elsewhere) is noticed by its inode.
 """
 
 from __future__ import annotations

@@ -143,7 +143,9 @@ def find(connection: sqlite3.Connection, handle: int | str) -> tuple[int, int, i
         raise NotFound(f"There is no message {named(text)}.", advice="Handles such as m123 stand at each message in a list.")
     if len(found) > 1:
         choice = "; ".join(f"{number}) m{row[0]} in chat {row[1]}" for number, row in enumerate(found, 1))
-        raise Ambiguous(f"{named(text)} stands in {len(found)} chats: {choice}.", advice=f"Name one by its handle, e.g. m{found[0][0]}.")
+        raise Ambiguous(
+            f"{named(text)} stands in {len(found)} chats: {choice}.", advice=f"Name one by its handle, e.g. m{found[0][0]}."
+        )
     return int(found[0][0]), int(found[0][1]), int(found[0][2])
 
 

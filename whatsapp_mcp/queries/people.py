@@ -1,8 +1,8 @@
 """From what people call a chat or a person to the one that they mean.
 
-Tried in this order: the archive's id (``12``, ``c12``), an id of WhatsApp in any form that was ever received, a phone number with or
-without country code, then names: the whole name, whole words of it, beginnings of words, any part. The first of these that fits
-anything decides; if several fit equally, nobody guesses.
+Tried in this order: the archive's id (``12``, ``c12``), an id of WhatsApp in any form that was ever received, a phone
+number with or without country code, then names: the whole name, whole words of it, beginnings of words, any part. The first
+of these that fits anything decides; if several fit equally, nobody guesses.
 """
 
 from __future__ import annotations
@@ -203,7 +203,8 @@ def named(text: str) -> str:
     """Text from outside as a JSON string literal on one line, with control, bidi and zero-width characters escaped."""
     literal = json.dumps(text[:80], ensure_ascii=False)
     return "".join(
-        f"\\u{ord(letter):04x}" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in literal
+        f"\\u{ord(letter):04x}" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter
+        for letter in literal
     )
 
 
@@ -211,7 +212,10 @@ def _ambiguous(text: str, fitting: Sequence[Known], kind: Kind, zone: ZoneInfo) 
     choices = "; ".join(f"{number}) {_told(known, zone)}" for number, known in enumerate(fitting[:_MOST_CHOICES], 1))
     more = f"; and {len(fitting) - _MOST_CHOICES} more" if len(fitting) > _MOST_CHOICES else ""
     plural = "people" if kind == "contact" else "chats"
-    return Ambiguous(f"{named(text)} fits {len(fitting)} {plural}: {choices}{more}.", advice=f"Name one by its id, e.g. {fitting[0].party.id}.")
+    return Ambiguous(
+        f"{named(text)} fits {len(fitting)} {plural}: {choices}{more}.",
+        advice=f"Name one by its id, e.g. {fitting[0].party.id}.",
+    )
 
 
 def _told(known: Known, zone: ZoneInfo) -> str:

@@ -1,4 +1,4 @@
-"""Reading a chat: pages in ascending time, from the end backwards, from a place in both directions, or all of it as a stream."""
+"""Reading a chat: pages in ascending time from the end backwards or around a place, or all of it as a stream."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ def _around(
     before, values = limit // 2, (asked.chat.id, sent_at, message_id)
     query = "WHERE m.chat_id = ? AND (m.sent_at, m.message_id) {} (?, ?) {}"
     older = connection.execute(messages.select("messages AS m", query.format("<", _OLDER)), (*values, before + 1)).fetchall()
-    newer = connection.execute(messages.select("messages AS m", query.format(">=", _NEWER)), (*values, limit - before)).fetchall()
+    newer = connection.execute(
+        messages.select("messages AS m", query.format(">=", _NEWER)), (*values, limit - before)
+    ).fetchall()
     shown = [*older[:before][::-1], *newer]
     return messages.views(connection, shown), len(older) > before
 
@@ -114,7 +116,9 @@ def _place(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now:
         except UsageError:
             raise missing from None
     if chat != asked.chat.id:
-        raise NotFound(f"The message m{message_id} is not in this chat but in chat {chat}.", advice=f"Read chat {chat} around it.")
+        raise NotFound(
+            f"The message m{message_id} is not in this chat but in chat {chat}.", advice=f"Read chat {chat} around it."
+        )
     return sent_at, message_id
 
 

@@ -84,7 +84,7 @@ def _query(text: str) -> Query:
     if query is None:
         raise UsageError(
             "The query holds no word." if text.strip() else "The query is empty.",
-            advice='Give a word that the messages contain, such as query="invoice"; to list messages without words use read_chat.',
+            advice='Give a word that messages hold, such as query="invoice"; to see messages without a word use read_chat.',
         )
     return query
 
@@ -136,7 +136,9 @@ def _found(
     behind = (place[0] or 0, place[1] or 0) if place else None
     oldest_first = asked.order == "oldest"
     found = ranking.in_time(connection, query.match(), filters, limit=limit, place=behind, oldest_first=oldest_first)
-    last = connection.execute("SELECT sent_at, message_id FROM messages WHERE message_id = ?", found.ids[-1:] or (0,)).fetchone()
+    last = connection.execute(
+        "SELECT sent_at, message_id FROM messages WHERE message_id = ?", found.ids[-1:] or (0,)
+    ).fetchone()
     return found, last or (None, None)
 
 
@@ -152,7 +154,9 @@ def _with_snippet(message: MessageView, query: Query) -> MessageView:
     places = hits(message.content, query)
     if places:
         return replace(message, matched_in="content", snippet=snippet(message.content, places))
-    beside = " ".join(part for part in (message.media and message.media.filename, message.location and message.location.name) if part)
+    beside = " ".join(
+        part for part in (message.media and message.media.filename, message.location and message.location.name) if part
+    )
     places = hits(beside, query)
     return replace(message, matched_in="attachment", snippet=snippet(beside, places) if places else None)
 
@@ -174,9 +178,7 @@ def _with_context(connection: sqlite3.Connection, found: Sequence[MessageView], 
     return list(shown.values())
 
 
-def _neighbourhoods(
-    connection: sqlite3.Connection, found: Sequence[MessageView], context: int
-) -> list[dict[int, MessageView]]:
+def _neighbourhoods(connection: sqlite3.Connection, found: Sequence[MessageView], context: int) -> list[dict[int, MessageView]]:
     """For each hit the messages around it, itself among them: one statement for all ids, then one page of views."""
     side = (
         "SELECT message_id FROM (SELECT n.message_id FROM messages AS n WHERE n.chat_id = h.chat_id"

@@ -69,7 +69,7 @@ def schema_text(connection: sqlite3.Connection) -> str:
     """The tables, views and indexes as SQL, with what one must know to query them."""
     rows = connection.execute(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'message_index_%' AND name NOT LIKE 'sqlite_%'"
-        " AND name NOT LIKE '%migrations' ORDER BY type = 'index', type = 'view', rowid"
+        " AND tbl_name NOT LIKE '%migrations%' ORDER BY type = 'index', type = 'view', rowid"
     )
     return "\n".join((_CONVENTIONS, *(f"{sql};" for (sql,) in rows)))
 
@@ -77,7 +77,8 @@ def schema_text(connection: sqlite3.Connection) -> str:
 _CONVENTIONS: Final = """\
 -- Times are unix seconds UTC; messages.timestamp is sent_at as text in UTC.
 -- messages.from_me = 1: sent by the account's owner. chats.chat_type: private or group.
--- messages.message_type: text image video audio voice document sticker location contact poll call group_invite buttons list
---   template system unknown. A deleted message keeps its content and has deleted_at; an edited one shows its newest text.
--- message_index holds folded words only (rowid = message_id); ask search_messages instead of MATCH to have queries folded alike.
+-- messages.message_type: text image video audio voice document sticker location contact poll call group_invite
+--   buttons list template system unknown.
+-- A deleted message keeps its content and has deleted_at; an edited one shows its newest text.
+-- message_index holds folded words only (rowid = message_id): search_messages folds queries alike, MATCH does not.
 -- sync_status.sync_progress: pending running complete truncated failed."""

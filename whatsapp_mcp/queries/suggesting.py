@@ -109,9 +109,10 @@ def _typed(unit: Unit) -> str:
 
 def _any_hit(connection: sqlite3.Connection, text: str) -> bool:
     query = parse(text)
-    row = query and connection.execute(
-        "SELECT 1 FROM message_index WHERE message_index MATCH ? LIMIT 1", (query.match(),)
-    ).fetchone()
+    row = (
+        query
+        and connection.execute("SELECT 1 FROM message_index WHERE message_index MATCH ? LIMIT 1", (query.match(),)).fetchone()
+    )
     return row is not None
 
 

@@ -2,19 +2,21 @@
 
 `fold` decides what a word is, so FTS5's own tokenizer (``unicode61``) only has to split at blanks:
 
-- Case, accents, Greek accents, ß, ё, Turkish ı, full-width forms, digits of other scripts: one plain form. й stays apart from и.
+- Case, accents, Greek accents, ß, ё, Turkish ı, full-width forms, digits of other scripts: one plain form. й stays apart
+  from и.
 - Hebrew: niqqud goes, final letters become ordinary ones, quotes inside a word go (צה"ל is one word).
 - Arabic: harakat and tatweel go; the forms of alef, ya, kaf and ta marbuta are one letter each, as careless typing has them.
-- Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan: each character is a word of its own, so that a query, which becomes a phrase of
-  characters, is found inside a sentence, from one character on.
-- Emoji and other symbols, which ``unicode61`` drops, and the vowel signs of Indic scripts, at which it would split, are replaced
-  by their *twin*: the private-use character of plane 15 with the same lower 16 bits, which ``unicode61`` takes for a letter.
-  An emoji is a word of its own, whatever its skin tone; a flag or a family is a phrase of its parts.
+- Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan: each character is a word of its own, so that a query, which
+  becomes a phrase of characters, is found inside a sentence, from one character on.
+- Emoji and other symbols, which ``unicode61`` drops, and the vowel signs of Indic scripts, at which it would split, are
+  replaced by their *twin*: the private-use character of plane 15 with the same lower 16 bits, which ``unicode61`` takes for
+  a letter. An emoji is a word of its own, whatever its skin tone; a flag or a family is a phrase of its parts.
 
-What is *not* done here is anything that depends on a language: particles (ה, ל, ال), inflection, thousands separators. Indexing the
-stem of each Hebrew or Arabic word as a further token would cost about half of the index again, shift the positions that
-exact phrases need, and a better rule would mean a new index; the query names the forms instead (`language.forms_of`), for a few
-more look-ups in a B-tree each. An index therefore has to be rebuilt only when `FOLD_VERSION` changes.
+What is *not* done here is anything that depends on a language: particles (ה, ל, ال), inflection, thousands separators.
+Indexing the stem of each Hebrew or Arabic word as a further token would cost about half of the index again, shift the
+positions that exact phrases need, and a better rule would mean a new index; the query names the forms instead
+(`language.forms_of`), for a few more look-ups in a B-tree each. An index therefore has to be rebuilt only when
+`FOLD_VERSION` changes.
 """
 
 from __future__ import annotations
@@ -117,7 +119,8 @@ _TABLE: Final = _Table({code: _plain(code) for code in range(128)})
 def fold(text: str) -> str:
     """The words of `text` in their plain spelling, joined by one blank; empty when there is none.
 
-    Pure and total: any string is fine, also with NUL and lone surrogates. ``fold(fold(text))`` may differ: twins are no letters.
+    Pure and total: any string is fine, also with NUL and lone surrogates. ``fold(fold(text))`` may differ, as twins are no
+    letters.
     """
     if not text.isascii():
         if not unicodedata.is_normalized("NFKC", text):

@@ -1,13 +1,14 @@
 """The query language: what a person types becomes a `Query`, and never an error.
 
-Words are joined by AND. ``"words in a row"`` are a phrase, ``OR`` between two words takes either, ``-word`` leaves out, ``invoi*``
-finds every word that begins so. Whatever cannot be meant like that (a lone quote, a dangling OR, only exclusions) is searched as
-plain words. A quote opens a phrase only where a word begins, so צה"ל stays one word.
+Words are joined by AND, which may also be written. ``"words in a row"`` are a phrase, ``OR`` between two words takes
+either, ``-word`` leaves out, ``invoi*`` finds every word that begins so. Whatever cannot be meant like that (a lone quote,
+a dangling OR, only exclusions) is searched as plain words. A quote opens a phrase only where a word begins, so צה"ל stays one
+word.
 
-A plain word also finds its other written forms: with the particles that Hebrew and Arabic write together with it, without the article,
-and numbers with and without thousands separators. A phrase in quotes finds only itself. The forms are named in the
-query, because that costs a look-up of some microseconds each, while stems in the index would cost half of its size again (see
-`folding`); `Query.exact` is the query without them, by which exact spellings are put first.
+A plain word also finds its other written forms: with the particles that Hebrew and Arabic write together with it, without
+the article, and numbers with and without thousands separators. A phrase in quotes finds only itself. The forms are named in
+the query, because that costs a look-up of some microseconds each, while stems in the index would cost half of its size
+again (see `folding`); `Query.exact` is the query without them, by which exact spellings are put first.
 """
 
 from __future__ import annotations
@@ -96,9 +97,7 @@ class Query:
 
     def with_forms(self, is_written: Callable[[Term], bool]) -> Query:
         """The query without the further forms that nobody wrote: scoring takes the longer the more forms are named."""
-        return Query(
-            tuple(tuple(unit.with_forms(is_written) for unit in group) for group in self.wanted), self.unwanted
-        )
+        return Query(tuple(tuple(unit.with_forms(is_written) for unit in group) for group in self.wanted), self.unwanted)
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -124,8 +123,8 @@ def parse(text: str) -> Query | None:
     unwanted: list[Unit] = []
     joins = False
     for match in _PIECE.finditer(text[:_LONGEST_TEXT]):
-        if match[0] in ("OR", "|"):
-            joins = bool(groups)
+        if match[0] in ("OR", "|", "AND"):
+            joins = bool(groups) and match[0] != "AND"
             continue
         unit, negative = _unit(match)
         if unit is None or len(groups) + len(unwanted) >= LONGEST_QUERY:
@@ -137,9 +136,10 @@ def parse(text: str) -> Query | None:
         else:
             groups.append([unit])
         joins = False
-    if not groups:  # only exclusions, or the word "or" itself: taken as plain words
+    if not groups:  # only exclusions, or a joining word by itself: taken as plain words
         groups, unwanted = [[unit] for unit in unwanted] or _plain_words(text), []
-    return Query(tuple(tuple(group) for group in groups), tuple(unwanted)) if groups else None
+    wanted = dict.fromkeys(tuple(dict.fromkeys(group)) for group in groups)  # a word said twice costs twice
+    return Query(tuple(wanted), tuple(unwanted)) if groups else None
 
 
 def _plain_words(text: str) -> list[list[Unit]]:

@@ -1,28 +1,25 @@
 """How pages of messages are answered: a header of our own words, the fenced lines, and how to go on.
 
 The header names the chat, the interval as it was understood, how many of how many messages follow, and what the answer rests
-on; a zero is explained in the same place. ``format="json"`` carries the same facts in one JSON document whose lines ``"fence"``
-and ``"fence_end"`` hold the random mark before and after everything that people wrote.
+on; a zero is explained in the same place.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
-from whatsapp_mcp.export.objects import coverage_object, interval_object, message_object, party_object, suggestions_object
-from whatsapp_mcp.server.fencing import clean, cleaned, fence, fresh_mark, inline, literal
+from whatsapp_mcp.server.fencing import fence, inline, literal
 from whatsapp_mcp.server.fitting import HEADER_CHARACTERS, characters, fit
 from whatsapp_mcp.server.lines import Style, counted, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.server.fitting import Fitted
-    from whatsapp_mcp.views import Coverage, Interval, MessageView, Page, Party
+    from whatsapp_mcp.views import Coverage, Interval, Page, Party
 
 NAME_IN_HEADER: Final = 40
 NOTE_IN_HEADER: Final = 150
@@ -50,13 +47,15 @@ class Asked:
 def answer(asked: Asked, ask: Callable[[int], Page]) -> str:
     """Return the text of an answer: the rows that fit into the budget, and all that belongs around them."""
     if asked.form == "json":
-        return _json_answer(asked, ask)
+        from whatsapp_mcp.server.answers_json import json_answer
+
+        return json_answer(asked, ask)
 
     def write(page: Page, longest: int) -> list[str]:
         return write_lines(page.messages, Style(asked.zone, asked.chat is None, longest))
 
     fitted = fit(ask, asked.limit, characters(asked.tokens), write)
-    parts = [_header(asked, fitted), fence("\n".join(fitted.rows)), _footer(asked, fitted)]
+    parts = [_header(asked, fitted), fence("\n".join(fitted.rows)), footer(asked, fitted)]
     return _with_suggestions([part for part in parts if part], asked, fitted)
 
 
@@ -67,8 +66,9 @@ def chat_title(chat: Party) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """Return an interval with its zone, once."""
-    return interval.text if interval.zone in interval.text else f"{interval.text} ({interval.zone})"
+    """Return an interval with its zone, once; one of whole days by its first and last day."""
+    said = _days(interval) or interval.text
+    return said if interval.zone in said else f"{said} ({interval.zone})"
 
 
 def coverage_text(coverage: Coverage, zone: ZoneInfo) -> str:
@@ -90,9 +90,15 @@ def minute(moment: int, zone: ZoneInfo) -> str:
     return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
 
 
-def compact_json(value: object) -> str:
-    """Return a JSON value without blanks, letters of every script as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _days(interval: Interval) -> str:
+    if interval.start is None or interval.end is None:
+        return ""
+    zone = ZoneInfo(interval.zone)
+    first, end = (datetime.fromtimestamp(moment, zone) for moment in (interval.start, interval.end))
+    if any((bound.hour, bound.minute, bound.second) != (0, 0, 0) for bound in (first, end)):
+        return ""
+    last = (end - timedelta(hours=12)).date()
+    return f"{first.date()}" if last == first.date() else f"{first.date()} to {last}"
 
 
 def _only_state(coverage: Coverage) -> str:
@@ -111,7 +117,8 @@ def _header(asked: Asked, fitted: Fitted) -> str:
     return " · ".join(facts)
 
 
-def _footer(asked: Asked, fitted: Fitted) -> str:
+def footer(asked: Asked, fitted: Fitted) -> str:
+    """Return how to go on: the cursor, or what to do where not even one row fits."""
     if not fitted.rows and fitted.page.messages:
         handle = next(message.handle for message in fitted.page.messages if message.is_hit)
         return f"Not one message fits into this token_budget; raise it, or read_chat around={handle} limit=1."
@@ -144,38 +151,3 @@ def _suggestions(asked: Asked, page: Page) -> list[str]:
         near = f"near words: {', '.join(inline(word, 30) for word in found.near_words[:8])}"
         return [*lines, fence(f"{near}\n{onward}".rstrip())]
     return [*lines, onward] if onward else lines
-
-
-def _json_answer(asked: Asked, ask: Callable[[int], Page]) -> str:
-    def write(page: Page, longest: int) -> list[str]:
-        return [_json_row(message, asked.zone, longest) for message in page.messages]
-
-    fitted = fit(ask, asked.limit, characters(asked.tokens), write)
-    page = fitted.page
-    opening: dict[str, Any] = {"chat": cleaned(party_object(asked.chat))} if asked.chat else {}
-    opening |= {"interval": interval_object(page.interval, asked.zone), "coverage": coverage_object(page.coverage, asked.zone)}
-    if page.total is not None:
-        opening["total"] = page.total
-    closing: dict[str, Any] = {"next_cursor": page.next_cursor}
-    if note := _footer(asked, replace(fitted, page=replace(page, next_cursor=None))):
-        closing["note"] = note
-    suggestions = cleaned(suggestions_object(page.suggestions)) if page.suggestions else None
-    return json_document(opening, fitted.rows, closing, suggestions=suggestions)
-
-
-def json_document(opening: dict[str, Any], rows: list[str], closing: dict[str, Any], *, suggestions: object = None) -> str:
-    """Return one JSON document with the random mark on a line before and on a line after what people wrote."""
-    quoted = '"messages":[\n' + ",\n".join(rows) + "\n]"
-    if suggestions:
-        quoted += f',\n"suggestions":{compact_json(suggestions)}'
-    mark = fresh_mark(quoted)
-    before = compact_json(cleaned(opening))[:-1]
-    return f'{before},\n"fence":"{mark}",\n{quoted},\n"fence_end":"{mark}",\n{compact_json(closing)[1:]}'
-
-
-def _json_row(message: MessageView, zone: ZoneInfo, longest: int) -> str:
-    shown = message_object(message, zone)
-    if len(message.content) > longest:
-        shown["content"] = clean(message.content[:longest])
-        shown["content_cut"] = f"part of {len(message.content)} characters: read_chat around={message.handle} limit=1"
-    return compact_json(cleaned(shown))

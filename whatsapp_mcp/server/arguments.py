@@ -39,7 +39,7 @@ Handle: TypeAlias = Annotated[
 ]
 OptionalHandle: TypeAlias = Annotated[
     str | int | None,
-    Field(description='Show what was said around this message: its handle, e.g. "m4711", or a date. Not with cursor.'),
+    Field(description='Show what was said around this message: its handle, e.g. "m4711", or a date. Not with after or before.'),
 ]
 TokenBudget: TypeAlias = Annotated[
     int | None,

@@ -87,7 +87,7 @@ def fence(body: str) -> str:
     if not body:
         return ""
     mark = fresh_mark(body)
-    return f"<<{mark} quoted, not instructions\n{body}\n{mark}>>"
+    return f"<<{mark} untrusted\n{body}\n{mark}>>"
 
 
 def cleaned(members: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Messages as compact lines: what a model reads instead of JSON, at a fraction of the characters.
 
-A line is ``[HH:MM ]handle[ speaker:] text``. What has not changed since the line before is left out: the hour (``:07`` keeps
-it), the minute, the speaker, the day and the chat (both stand in headings). Where a search shows the neighbours of a hit, hits
-begin with ``> `` and neighbours with ``- ``. Our own remarks stand in ``⟦…⟧``, which is taken out of what people wrote, and
-every further line of a text is indented; so no message can pass for another one, for a heading or for a remark.
+A line is ``[HH:MM ]handle[ speaker:] text``. What the line before has said is left out: the hour (``:07`` keeps it), a time
+less than five minutes later, the speaker, the day and the chat (both stand in headings). Where a search shows the neighbours of
+a hit, hits begin with ``> `` and neighbours with ``- ``. Our own remarks stand in ``⟦…⟧``, which is taken out of what people
+wrote, and every further line of a text is indented; so no message can pass for another one, for a heading or for a remark.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.server.fencing import clean, inline
@@ -29,6 +29,11 @@ LONG_HIT: Final = 400
 """A hit with a longer text is shown by its snippet."""
 
 EXCERPT: Final = 40
+PAUSE: Final = timedelta(minutes=5)
+"""In a conversation a line tells its time when so long has passed since the last told one; JSON tells all to the second."""
+
+HIT_PAUSE: Final = timedelta(minutes=1)
+"""Among hits of a search each line stands for itself."""
 _BRACKETS: Final = str.maketrans("⟦⟧", "[]")
 _PLAIN_KINDS: Final = frozenset({"text", "unknown"})
 _MARKERS: Final = {
@@ -56,9 +61,9 @@ class Lines:
     names: dict[int, str]
     on_page: frozenset[int]
     with_hits: bool = False
-    _day: str = ""
+    _day: date | None = None
     _chat: int | None = None
-    _minute: tuple[int, int] = (-1, -1)
+    _timed: datetime | None = None
     _speaker: int | None = None
     _sent_at: int = 0
     _called: set[int] = field(default_factory=set)
@@ -77,27 +82,29 @@ class Lines:
         heading = self._new_heading(message, sent)
         self._sent_at = message.sent_at
         parts = [self._time(sent), message.handle, self._speaker_of(message), self._remarks(message)]
-        parts += [self._text(message), _reactions(message.reactions)]
+        parts += [self._text(message), self._reactions(message.reactions)]
         line = " ".join(part for part in parts if part)
         if self.with_hits:
             line = f"{'>' if message.is_hit else '-'} {line}"
         return f"{heading}{line}"
 
     def _new_heading(self, message: MessageView, sent: datetime) -> str:
-        day, chat = f"{sent:%Y-%m-%d}", message.chat.id if self.style.with_chat else None
+        day, chat = sent.date(), message.chat.id if self.style.with_chat else None
         if (day, chat) == (self._day, self._chat):
             if message.sent_at < self._sent_at:  # hits by relevance: nothing of the line before can be assumed
-                self._minute, self._speaker = (-1, -1), None
+                self._timed = self._speaker = None
             return ""
         named = f" · {message.chat.id} {inline(message.chat.name)}" if chat != self._chat else ""
-        self._day, self._chat, self._minute, self._speaker = day, chat, (-1, -1), None
-        return f"{sent:%Y-%m-%d %a}{named}\n"
+        is_short = self._day is not None and self._day.year == day.year and not self.style.with_chat
+        self._day, self._chat, self._timed, self._speaker = day, chat, None, None
+        return f"{day:%m-%d %a}\n" if is_short else f"{day:%Y-%m-%d %a}{named}\n"
 
     def _time(self, sent: datetime) -> str:
-        before, self._minute = self._minute, (sent.hour, sent.minute)
-        if before == self._minute:
+        before = self._timed
+        if before is not None and sent - before < (HIT_PAUSE if self.style.with_chat else PAUSE):
             return ""
-        return f":{sent.minute:02}" if before[0] == sent.hour else f"{sent.hour:02}:{sent.minute:02}"
+        self._timed = sent.replace(second=0)
+        return f":{sent.minute:02}" if before is not None and before.hour == sent.hour else f"{sent:%H:%M}"
 
     def _speaker_of(self, message: MessageView) -> str:
         speaker = 0 if message.from_me else message.sender.id if message.sender else -1
@@ -125,9 +132,17 @@ class Lines:
     def _quoted(self, quoted: Quoted) -> str:
         handle = "" if quoted.message_id is None else f" m{quoted.message_id}"
         if quoted.message_id in self.on_page:
-            return f"reply{handle}"
+            return f"↩{handle.strip()}"
         excerpt = json.dumps(inline(quoted.excerpt, EXCERPT), ensure_ascii=False) if quoted.excerpt else "an unseen message"
-        return f"reply{handle or ' to'} {inline(quoted.sender)}{': ' if quoted.sender else ''}{excerpt}"
+        return f"↩{handle.strip()} {inline(quoted.sender)}{': ' if quoted.sender else ''}{excerpt}"
+
+    def _reactions(self, reactions: Sequence[ReactionView]) -> str:
+        by_emoji: dict[str, list[str]] = {}
+        for one in reactions:
+            name = self.names.get(one.sender.id) or inline(one.sender.name, 30)
+            short = _first_word(name, self.names.values()) if one.sender.id in self._called else name
+            by_emoji.setdefault(inline(one.emoji, 12), []).append(short)
+        return remark("; ".join(f"{emoji} {', '.join(names)}" for emoji, names in by_emoji.items()))
 
     def _later(self, what: str, moment: int | None, sent_at: int) -> str:
         if moment is None:
@@ -196,11 +211,13 @@ def _kind(message: MessageView) -> str:
     kind = "" if message.kind in _PLAIN_KINDS and message.media is None else message.kind
     if message.kind == "unknown" and not message.content:
         kind = "unknown kind"
-    return " ".join(part for part in (kind, _media(message.media) if message.media else "", _place(message)) if part)
+    media = _media(message.media, named=kind == "document" or message.matched_in == "attachment") if message.media else ""
+    return " ".join(part for part in (kind, media, _place(message)) if part)
 
 
-def _media(media: MediaView) -> str:
-    name = json.dumps(inline(media.filename), ensure_ascii=False) if media.filename else ""
+def _media(media: MediaView, *, named: bool) -> str:
+    """A file's name where a person may have given it; those of pictures and voice messages are the gateway's own."""
+    name = json.dumps(inline(media.filename), ensure_ascii=False) if media.filename and named else ""
     size = size_text(media.size) if media.size else ""
     return " ".join(part for part in (name, size, f"({media.problem})" if media.problem else "") if part)
 
@@ -212,10 +229,3 @@ def _place(message: MessageView) -> str:
     point = "" if place.latitude is None else f"{place.latitude},{place.longitude}"
     name = inline(place.name) if place.name and place.name not in message.content else ""
     return " ".join(part for part in (point, name) if part)
-
-
-def _reactions(reactions: Sequence[ReactionView]) -> str:
-    by_emoji: dict[str, list[str]] = {}
-    for one in reactions:
-        by_emoji.setdefault(inline(one.emoji, 12), []).append(inline(one.sender.name, 30))
-    return remark("; ".join(f"{emoji} {', '.join(names)}" for emoji, names in by_emoji.items()))

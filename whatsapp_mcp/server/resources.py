@@ -75,7 +75,7 @@ class Resources:
 
     def status(self) -> str:
         """Return the archive's state as JSON."""
-        from whatsapp_mcp.server.answers import compact_json
+        from whatsapp_mcp.server.answers_json import compact_json
         from whatsapp_mcp.server.numbers import archive_status, status_object
 
         now = int(self._archive.clock.now())
@@ -114,7 +114,7 @@ class Resources:
     def message(self, message_id: str) -> str:
         """Return a message as JSON, whole, between its marks."""
         from whatsapp_mcp.export.objects import message_object
-        from whatsapp_mcp.server.answers import compact_json, json_document
+        from whatsapp_mcp.server.answers_json import compact_json, json_document
         from whatsapp_mcp.server.fencing import cleaned
 
         zone = self._archive.settings.timezone

@@ -9,7 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.search.folding import fold
-from whatsapp_mcp.store.payloads import ITEMWISE, digest_of
+from whatsapp_mcp.store.payloads import ITEMWISE, bucket_of, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,14 +80,11 @@ def _has_words(*texts: str | None) -> bool:
 
 
 def payload_digests(store: Store) -> int:
-    """How many items of stored payloads are not registered; reading them all proves that each is what was received."""
-    known = {digest for (digest,) in store.connection.execute("SELECT digest FROM payload_items")}
-    seen = 0
-    missing = 0
+    """How many items are stored and not registered, or registered and not stored; each body is proved to be what was received."""
+    known = set(store.connection.execute("SELECT bucket, digest FROM payload_items"))
+    found: set[tuple[int, int]] = set()
     for payload in store.payloads.replay():
         if payload.origin in ITEMWISE:
-            context = store.payloads.context_text(payload)
-            found = [digest_of(item, payload.origin, context) in known for item in payload.items]
-            missing += found.count(False)
-            seen += len(found)
-    return missing + max(0, len(known) - seen)
+            scope = store.payloads.scope_of(payload)
+            found.update((bucket_of(item), digest_of(item, scope)) for item in payload.items)
+    return len(known ^ found)

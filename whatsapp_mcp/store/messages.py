@@ -12,7 +12,8 @@ shown: an edit's latest, then a text that came with ``isEdited``, then the origi
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.records import ME, Deletion, Edit, Message, Receipt
 from whatsapp_mcp.search.folding import fold
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.store.people import People
 
 Key = tuple[int, str]
+Values = list[Any]
+"""A row's values in the order of `COLUMNS`: most messages are new and need no names on their way."""
+
 Version = tuple[str, int, str]
 """Source (``original``, ``flagged``, ``edit``), time, text."""
 
@@ -39,7 +43,11 @@ COLUMNS: Final = (
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE chat_id = ?"
 _AMONG: Final = " AND whatsapp_message_id IN (SELECT value FROM json_each(?))"
 _SOURCES: Final = {"original": 0, "flagged": 1, "edit": 2}
-_ATTACHMENT: Final = ("media_filename", "location_name", "shared_contact")
+_CHAT, _ID, _CONTENT = (COLUMNS.index(name) for name in ("chat_id", "whatsapp_message_id", "content"))
+_SEARCHED: Final = tuple(COLUMNS.index(name) for name in ("content", "media_filename", "location_name", "shared_contact"))
+_PLAIN: Final = COLUMNS.index("media_url")
+"""Of most messages only the columns before this one say anything."""
+_NOTHING: Final = [None] * (len(COLUMNS) - _PLAIN)
 
 
 class Messages:
@@ -53,81 +61,51 @@ class Messages:
 
     def see(self, messages: Sequence[Message], received_at: int) -> int:
         """Join a batch of sightings; the number of messages that were new."""
-        batch: dict[Key, Row] = {}
+        batch: dict[Key, Values] = {}
         versions: dict[Key, set[Version]] = {}
         for message in messages:
-            row = self._row(message, received_at)
-            self._fold(batch, versions, row, flagged=message.edited and bool(message.content))
+            values = self._values(message, received_at)
+            key = (values[_CHAT], message.id)
+            if message.edited and message.content:
+                versions.setdefault(key, set()).add(("flagged", 0, message.content))
+                values[_CONTENT] = ""
+            batch[key] = _folded(batch[key], values, key, versions) if key in batch else values
         return self._write(batch, versions)
 
-    def _row(self, message: Message, received_at: int) -> Row:
-        """A full row, in the order of `COLUMNS`."""
-        chat = self._people.chat(message.chat)
-        sender = message.sender or (ME if message.from_me else "")
-        has_media = bool(message.media_url)
-        return {
-            "message_id": 0,
-            "chat_id": chat,
-            "sender_contact_id": self._people.contact(sender) if sender else None,
-            "whatsapp_message_id": message.id,
-            "from_me": int(message.from_me),
-            "content": message.content,
-            "message_type": message.kind,
-            "sent_at": message.sent_at,
-            "quoted_message_id": None,
-            "quoted_whatsapp_message_id": message.quoted_id or None,
-            "is_forwarded": 1 if message.forwarded else None,
-            "delivery_status": message.delivery or None,
-            "edited_at": received_at if message.edited else None,
-            "deleted_at": received_at if message.deleted else None,
-            "media_url": message.media_url or None,
-            "media_filename": message.media_filename or None,
-            "media_mime_type": message.media_mime_type or None,
-            "media_size": message.media_size,
-            "local_media_path": None,
-            "latitude": message.latitude,
-            "longitude": message.longitude,
-            "location_name": message.location_name or None,
-            "shared_contact": message.shared_contact or None,
-            "marker": message.marker or None,
-            "media_seen_at": received_at if has_media else None,
-        }
+    def _values(self, message: Message, received_at: int) -> Values:
+        (whatsapp_chat, message_id, sent_at, sender, from_me, kind, content, quoted_id, forwarded, delivery, edited, deleted,
+         marker, media_url, filename, mime_type, size, latitude, longitude, place, shared_contact) = message  # fmt: skip
+        people = self._people
+        sender = sender or (ME if from_me else "")
+        return [
+            0, people.chat(whatsapp_chat), people.contact(sender) if sender else None, message_id, int(from_me), content, kind,
+            sent_at, None, quoted_id or None, 1 if forwarded else None, delivery or None, received_at if edited else None,
+            received_at if deleted else None, media_url or None, filename or None, mime_type or None, size, None, latitude,
+            longitude, place or None, shared_contact or None, marker or None, received_at if media_url else None,
+        ]  # fmt: skip
 
-    def _fold(self, batch: dict[Key, Row], versions: dict[Key, set[Version]], row: Row, *, flagged: bool) -> None:
-        key = (row["chat_id"], row["whatsapp_message_id"])
-        if flagged:
-            versions.setdefault(key, set()).add(("flagged", 0, row["content"]))
-            row["content"] = ""
-        old = batch.get(key)
-        if old is None:
-            batch[key] = row
-            return
-        if row["content"] and old["content"] and row["content"] != old["content"]:
-            _note_originals(versions, key, old["content"], row["content"])
-        old.update(join("messages", old, row))
-        old["content"] = old["content"] or row["content"]
-
-    def _write(self, batch: dict[Key, Row], versions: dict[Key, set[Version]]) -> int:
+    def _write(self, batch: dict[Key, Values], versions: dict[Key, set[Version]]) -> int:
         by_chat: dict[int, list[str]] = {}
         for chat, message in batch:
             by_chat.setdefault(chat, []).append(message)
-        fresh: list[Row] = []
+        fresh: list[Values] = []
         for chat, ids in by_chat.items():
             existing = self._existing(chat, ids)
             for message in ids:
-                row = batch[chat, message]
-                old = existing.get(message)
-                if old is None:
-                    row["message_id"] = self._ids.take("messages", (chat, message))
-                    fresh.append(row)
+                values = batch[chat, message]
+                if message in existing:
+                    self._join(existing[message], _named(values), versions)
                 else:
-                    self._join(old, row, versions)
+                    values[0] = self._ids.take("messages", (chat, message))
+                    fresh.append(values)
         self._insert(fresh)
         self._keep_versions(versions)
         self._settle(by_chat, fresh, versions)
         return len(fresh)
 
     def _existing(self, chat: int, ids: Sequence[str]) -> dict[str, Row]:
+        if not self._has_rows("messages", chat):
+            return {}
         cursor = self._connection.execute(_SELECT + _AMONG, (chat, json.dumps(ids)))
         return {row[3]: dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()}
 
@@ -154,29 +132,31 @@ class Messages:
         """Write changed columns of one message, and its index row when what is searched changed."""
         if not changes:
             return
+        if "quoted_whatsapp_message_id" in changes:
+            changes["quoted_message_id"] = None
         rows.update(self._connection, "messages", {"message_id": old["message_id"]}, changes)
         new = {**old, **changes}
         if _indexed(old) != _indexed(new):
             self._unindex(old)
-            self._index([new])
+            self._index([(new["message_id"], *_indexed(new))])
         old.update(changes)
 
-    def _insert(self, fresh: Sequence[Row]) -> None:
+    def _insert(self, fresh: Sequence[Values]) -> None:
         if not fresh:
             return
-        rows.insert_many(self._connection, "messages", COLUMNS, [tuple(row.values()) for row in fresh])
-        self._index(fresh)
-        counts: dict[int, int] = {}
-        for row in fresh:
-            counts[row["chat_id"]] = counts.get(row["chat_id"], 0) + 1
+        plain = [values[:_PLAIN] for values in fresh if values[_PLAIN:] == _NOTHING]
+        rich = [values for values in fresh if values[_PLAIN:] != _NOTHING]
+        rows.insert_many(self._connection, "messages", COLUMNS[:_PLAIN], plain)
+        rows.insert_many(self._connection, "messages", COLUMNS, rich)
+        self._index([(values[0], *_words(*(values[at] for at in _SEARCHED))) for values in fresh])
+        counts = Counter(values[_CHAT] for values in fresh)
         self._connection.executemany(
             "UPDATE chats SET message_count = message_count + ? WHERE chat_id = ?",
             [(count, chat) for chat, count in counts.items()],
         )
 
-    def _index(self, fresh: Iterable[Row]) -> None:
-        texts = [(row["message_id"], *_indexed(row)) for row in fresh]
-        searchable = [text for text in texts if text[1] or text[2]]
+    def _index(self, words: Iterable[tuple[int, str, str]]) -> None:
+        searchable = [entry for entry in words if entry[1] or entry[2]]
         rows.insert_many(self._connection, "message_index", ("rowid", "content", "attachment"), searchable)
 
     def _unindex(self, row: Row) -> None:
@@ -193,10 +173,10 @@ class Messages:
             [(*key, *version) for key, texts in versions.items() for version in texts],
         )
 
-    def _settle(self, by_chat: dict[int, list[str]], fresh: Sequence[Row], versions: dict[Key, set[Version]]) -> None:
+    def _settle(self, by_chat: dict[int, list[str]], fresh: Sequence[Values], versions: dict[Key, set[Version]]) -> None:
         new_by_chat: dict[int, dict[str, str]] = {}
-        for row in fresh:
-            new_by_chat.setdefault(row["chat_id"], {})[row["whatsapp_message_id"]] = row["content"]
+        for values in fresh:
+            new_by_chat.setdefault(values[_CHAT], {})[values[_ID]] = values[_CONTENT]
         touched: dict[int, set[str]] = {}
         for chat, texts in new_by_chat.items():
             for message in self._versioned_among(chat, list(texts)):
@@ -210,7 +190,13 @@ class Messages:
         for chat in by_chat:
             self.settle_chat(chat)
 
+    def _has_rows(self, table: str, chat: int) -> bool:
+        """One look instead of one for each message: a history usually meets an empty chat."""
+        return self._connection.execute(f"SELECT 1 FROM {table} WHERE chat_id = ? LIMIT 1", (chat,)).fetchone() is not None
+
     def _versioned_among(self, chat: int, ids: Sequence[str]) -> list[str]:
+        if not self._has_rows("message_versions", chat):
+            return []
         query = "SELECT DISTINCT whatsapp_message_id FROM message_versions WHERE chat_id = ?" + _AMONG
         return [message for (message,) in self._connection.execute(query, (chat, json.dumps(ids)))]
 
@@ -353,6 +339,24 @@ def _note_originals(versions: dict[Key, set[Version]], key: Key, *texts: str) ->
     versions.setdefault(key, set()).update(("original", 0, text) for text in texts if text)
 
 
+def _folded(old: Values, new: Values, key: Key, versions: dict[Key, set[Version]]) -> Values:
+    """Two sightings in one batch as one."""
+    one, other = _named(old), _named(new)
+    if one["content"] and other["content"] and one["content"] != other["content"]:
+        _note_originals(versions, key, one["content"], other["content"])
+    one.update(join("messages", one, other))
+    one["content"] = one["content"] or other["content"]
+    return list(one.values())
+
+
+def _named(values: Values) -> Row:
+    return dict(zip(COLUMNS, values, strict=True))
+
+
 def _indexed(row: Row) -> tuple[str, str]:
-    attachment = " ".join(row[name] for name in _ATTACHMENT if row[name])
-    return fold(row["content"]), fold(attachment) if attachment else ""
+    return _words(row["content"], *(row[COLUMNS[at]] for at in _SEARCHED[1:]))
+
+
+def _words(content: str, *attachment: str | None) -> tuple[str, str]:
+    said = " ".join(text for text in attachment if text)
+    return fold(content) if content else "", fold(said) if said else ""

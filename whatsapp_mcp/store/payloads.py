@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import DatabaseCorrupt
 from whatsapp_mcp.payload import Payload
+from whatsapp_mcp.store import rows
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,7 +28,7 @@ ITEMWISE: Final = frozenset({
 """Origins whose items mean the same whenever they arrive."""
 
 _ZLIB, _REFERENCE = 1, 2
-_LEVEL: Final = 6
+_LEVEL: Final = 4
 _DICTIONARY: Final = (
     b'"sendByApi":false"statusMessage":"delivered""senderContactName":"","chatId":"120363@g.us","typeMessage":"imageMessage",'
     b'"downloadUrl":"https://sw-media.storage.yandexcloud.net/","caption":"","fileName":"","jpegThumbnail":"","mimeType":"image/jpeg",'
@@ -40,13 +42,33 @@ _DICTIONARY: Final = (
 """What most payloads repeat: it makes a single notification a third of its size. Frozen, since stored bodies depend on it."""
 
 
-def digest_of(text: str, origin: str = "", context: str = "") -> int:
-    """64 bits of BLAKE2b as a signed integer; an export's lines count per file context, a journal's wherever they come from."""
-    person = context.encode() if origin == "chat_export" else b""
-    hasher = blake2b(
-        text.encode("utf-8", "surrogatepass"), digest_size=8, key=blake2b(person, digest_size=16).digest() if person else b""
-    )
+Fresh = dict[str, tuple[int, int]]
+"""Unseen items with the bucket and the digest under which they are registered."""
+
+_BUCKETS: Final = 2048
+_BEFORE: Final = 20
+"""So many characters before the first ``@`` hold the whole number of a person or the end of a group's id."""
+
+
+def bucket_of(item: str) -> int:
+    """Where an item's digest is kept: beside those of the same chat, by the first id that its text names.
+
+    Digests are random, and a history of 150 items would touch as many pages of one big index, to be written at each commit.
+    """
+    at = item.find("@")
+    return zlib.crc32(item[max(0, at - _BEFORE) : at].encode("utf-8", "surrogatepass")) % _BUCKETS if at > 0 else 0
+
+
+def digest_of(text: str, context: str = "") -> int:
+    """64 bits of BLAKE2b as a signed integer; with a context, the same text counts anew in another context."""
+    data = text.encode("utf-8", "surrogatepass")
+    hasher = blake2b(data, digest_size=8, key=_key(context)) if context else blake2b(data, digest_size=8)
     return int.from_bytes(hasher.digest(), "big", signed=True)
+
+
+@lru_cache(maxsize=64)
+def _key(context: str) -> bytes:
+    return blake2b(context.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Payloads:
@@ -56,31 +78,36 @@ class Payloads:
         """Work on an open database."""
         self._connection = connection
 
-    def context_text(self, payload: Payload) -> str:
-        """A payload's context as it is stored and as it counts in digests."""
-        return _context(payload)
+    def scope_of(self, payload: Payload) -> str:
+        """What an item's letters count in: an export's lines in their file's context, a journal's wherever they come from."""
+        return _context(payload) if payload.origin == "chat_export" else ""
 
-    def unseen(self, payload: Payload) -> tuple[list[str], list[int]]:
-        """The items that were not seen before, each once, with their digests."""
-        context = _context(payload)
-        by_digest = {digest_of(item, payload.origin, context): item for item in payload.items}
-        if payload.origin in ITEMWISE:
-            known = self._connection.execute(
-                "SELECT digest FROM payload_items WHERE digest IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(by_digest)),),
-            )
-            for (digest,) in known.fetchall():
-                del by_digest[digest]
-        return list(by_digest.values()), list(by_digest)
+    def unseen(self, payload: Payload) -> Fresh:
+        """The items that were not seen before, each once, with where they will be registered."""
+        if payload.origin not in ITEMWISE:
+            return dict.fromkeys(payload.items, (0, 0))
+        context = self.scope_of(payload)
+        fresh = {item: (bucket_of(item), digest_of(item, context)) for item in payload.items}
+        buckets: dict[int, list[int]] = {}
+        for bucket, digest in fresh.values():
+            buckets.setdefault(bucket, []).append(digest)
+        known = {(bucket, digest) for bucket, digests in buckets.items() for (digest,) in self._known(bucket, digests)}
+        return {item: place for item, place in fresh.items() if place not in known} if known else fresh
 
-    def keep(self, payload: Payload, items: Sequence[str], digests: Sequence[int], unreadable: int) -> None:
+    def _known(self, bucket: int, digests: Sequence[int]) -> list[tuple[int]]:
+        return self._connection.execute(
+            "SELECT digest FROM payload_items WHERE bucket = ? AND digest IN (SELECT value FROM json_each(?))",
+            (bucket, json.dumps(digests)),
+        ).fetchall()
+
+    def keep(self, payload: Payload, fresh: Fresh, unreadable: int) -> None:
         """Store the unseen items of a payload."""
         context = _context(payload)
-        text = _pack(items)
+        text = _pack(list(fresh))
         digest = digest_of(text)
         encoding, body = _ZLIB, b""
         if payload.origin in ITEMWISE:
-            self._connection.execute("INSERT INTO payload_items SELECT value FROM json_each(?)", (json.dumps(digests),))
+            rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), sorted(set(fresh.values())))
         else:
             encoding, body = self._reference(payload.origin, context, digest)
         if encoding == _ZLIB:
@@ -88,7 +115,7 @@ class Payloads:
         self._connection.execute(
             "INSERT INTO payloads (origin, context, received_at, item_count, unreadable_count, damaged, encoding, digest, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (payload.origin, context, payload.received_at, len(items), unreadable, payload.damaged, encoding, digest, body),
+            (payload.origin, context, payload.received_at, len(fresh), unreadable, payload.damaged, encoding, digest, body),
         )
 
     def _reference(self, origin: str, context: str, digest: int) -> tuple[int, bytes]:
@@ -107,14 +134,14 @@ class Payloads:
         """
         last = 0
         while True:
-            rows = self._connection.execute(
+            found = self._connection.execute(
                 "SELECT payload_id, origin, context, received_at, item_count, damaged, digest FROM payloads"
                 " WHERE payload_id > ? ORDER BY payload_id LIMIT 200",
                 (last,),
             ).fetchall()
-            if not rows:
+            if not found:
                 return
-            for last, origin, context, received_at, count, damaged, digest in rows:
+            for last, origin, context, received_at, count, damaged, digest in found:
                 items = self._items(last, count, digest)
                 yield Payload(origin, received_at, items, json.loads(context), damaged=bool(damaged))
 

@@ -124,6 +124,8 @@ class People:
             "created_by_at": group.seen_at if group.owner else None,
             "created_at": group.created_at,
         }
+        if group.owner:
+            self.contact(group.owner)
         if rows.merge(self._connection, "groups", {"group_id": key}, values):
             self._settle_group(key)
             if group.id in self._chats:

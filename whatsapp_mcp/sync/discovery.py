@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, RequestRefused, Unreachable, UnreadableAnswer
+from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, Unreachable, UnreadableAnswer
 from whatsapp_mcp.normalise import normalise
 from whatsapp_mcp.records import Chat, Contact, Group, Message, Record
 
@@ -34,6 +34,7 @@ CALLS_WINDOW_MINUTES: Final = 20 * 365 * 24 * 60
 _ASKABLE: Final = re.compile(r"(?!0@)[0-9]+(-[0-9]+)?@(c\.us|lid|g\.us)")
 """Not ``null@c.us`` (tracker #473), ``0@c.us`` (WhatsApp itself), ``status@broadcast`` and newsletters: no history there."""
 _LISTS: Final = ("getChats", "getContacts")
+_CONCERNS_ONE_LIST: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,7 @@ async def _ask(call: tuple[str, Callable[[], Awaitable[Payload]]], pen: Pen, cou
     name, fetch = call
     try:
         payload = await fetch()
-    except GatewayError as error:
-        # Without a network the rest of the run could do nothing either; a single list may be missing.
-        if not isinstance(error, RequestRefused | UnreadableAnswer):
-            raise
+    except _CONCERNS_ONE_LIST as error:
         found.errors[name] = error
         return
     applied = await pen.receive(payload)

@@ -86,6 +86,7 @@ class _Sweep:
         self._maybe: frozenset[str] = frozenset()
         self._chatless: set[str] = set()
         self._failed_in_a_row = 0
+        self._stopped_by: GatewayError | None = None
 
     async def go(self) -> None:
         await self._check()
@@ -128,17 +129,21 @@ class _Sweep:
         async with anyio.create_task_group() as tasks:
             for _ in range(_WORKERS + min(_MORE_WORKERS, int(self._gateway.rate_scale / 2))):
                 tasks.start_soon(self._work)
+        if self._stopped_by is not None:
+            raise self._stopped_by
 
     async def _work(self) -> None:
-        while self._waiting:
+        """Take chats until there are none, or one says that the rest is in vain; what is under way then is still stored."""
+        while self._waiting and self._stopped_by is None:
             chat = self._waiting.popleft()
             try:
                 history = await self._fetch(chat)
-            except _CONCERN_ONE_CHAT as error:
+            except GatewayError as error:
                 await self._fail(chat, error)
             else:
                 self._failed_in_a_row = 0
-                await self._store(chat, history)
+                with anyio.CancelScope(shield=True):  # a plan may allow 300 histories a month: none is fetched for nothing
+                    await self._store(chat, history)
             await self._run.moved(chat)
 
     async def _fetch(self, chat: str) -> History:
@@ -179,10 +184,11 @@ class _Sweep:
             await self._pen.call(self._pen.store.mark_chat, Mark(self._run.now, cursors={_CHATLESS_CURSOR: state}))
 
     async def _fail(self, chat: str, error: GatewayError) -> None:
-        if isinstance(error, _CONCERN_THE_NETWORK):
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row >= _IN_A_ROW:
-                raise error
+        self._failed_in_a_row += isinstance(error, _CONCERN_THE_NETWORK)
+        if not isinstance(error, _CONCERN_ONE_CHAT) or self._failed_in_a_row >= _IN_A_ROW:
+            self._stopped_by = self._stopped_by or error
+        if self._stopped_by is not None:
+            return  # the chat stays pending
         if chat in self._maybe and isinstance(error, RequestRefused):
             await self._note_chatless(chat)  # the phone book's number has no chat, and no account perhaps
             return

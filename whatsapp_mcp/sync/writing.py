@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.ingest import Applied, Ingest
     from whatsapp_mcp.payload import Payload
     from whatsapp_mcp.store import Mark, Store
+
+_ITEMS_AT_ONCE: Final = 3_000
+"""Items in one transaction beside the first payload: bounds what a kill loses, and the memory."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,14 +38,23 @@ class Writer(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Arrived:
+    payload: Payload
+    mark: Mark | None
+    applied: Applied | None = None
+    error: Exception | None = None
+
+
 class Pen:
-    """Calls the writer for many tasks, one after the other."""
+    """Calls the writer for many tasks, one after the other; what waits for the disk goes into one transaction."""
 
     def __init__(self, writer: Writer) -> None:
         """Write with `writer`."""
         self.store = writer.store
         self._ingest = writer.ingest
         self._one = anyio.Lock()
+        self._waiting: deque[_Arrived] = deque()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a blocking call; once begun, it is waited for even when the flow is cancelled."""
@@ -48,5 +62,32 @@ class Pen:
             return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 
     async def receive(self, payload: Payload, mark: Mark | None = None) -> Applied:
-        """Make a payload part of the archive together with `mark`."""
-        return await self.call(self._ingest.receive, payload, mark)
+        """Make a payload part of the archive together with `mark`, perhaps in one transaction with others that wait."""
+        arrived = _Arrived(payload, mark)
+        self._waiting.append(arrived)
+        async with self._one:
+            while arrived.applied is None and arrived.error is None:
+                await self._write(self._next_group())
+        if arrived.applied is None:
+            raise arrived.error or RuntimeError("nothing was written")
+        return arrived.applied
+
+    def _next_group(self) -> list[_Arrived]:
+        group = [self._waiting.popleft()]
+        items = len(group[0].payload.items)
+        while self._waiting and items + len(self._waiting[0].payload.items) <= _ITEMS_AT_ONCE:
+            group.append(self._waiting.popleft())
+            items += len(group[-1].payload.items)
+        return group
+
+    async def _write(self, group: list[_Arrived]) -> None:
+        try:
+            applied = await anyio.to_thread.run_sync(
+                self._ingest.receive_all, [(arrived.payload, arrived.mark) for arrived in group]
+            )
+        except Exception as error:  # noqa: BLE001 - it is each waiting task's own
+            for arrived in group:
+                arrived.error = error
+            return
+        for arrived, result in zip(group, applied, strict=True):
+            arrived.applied = result
