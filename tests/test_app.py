@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsapp_mcp.app import (
-    PID_NAME,
-    Archive,
-    ensure_private_file,
-    ensure_private_folder,
-    foreseen,
-    hold_lock,
-    storage_errors,
-)
+from whatsapp_mcp.app import PID_NAME, Archive, ensure_private_file, ensure_private_folder, hold_lock
 from whatsapp_mcp.config import Settings
 from whatsapp_mcp.errors import DatabaseCorrupt, NotFound, SettingsError, StorageError, WriterRunning
+from whatsapp_mcp.refusals import foreseen, storage_errors
 
 if TYPE_CHECKING:
     from pathlib import Path

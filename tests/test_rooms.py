@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 
-FOUNDATION = {"errors", "records", "payload", "views", "clock", "schema"}
+FOUNDATION = {"errors", "records", "payload", "views", "clock", "schema", "refusals"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
@@ -32,20 +32,21 @@ MAY_IMPORT = {
     "clock": set(),
     "schema": set(),
     "normalise": {"records", "payload"},
+    "refusals": {"errors"},
     "greenapi": {"errors", "payload", "clock"},
     "config": {"errors", "greenapi"},
     "dates": {"errors", "views"},
     "search": {"schema", "views", "errors", "records"},
     "queries": {"schema", "views", "errors", "records", "search", "dates", "clock"},
     "analysis": {"queries", "views", "errors", "dates"},
-    "store": {"schema", "records", "payload", "errors", "search"},
+    "store": {"schema", "records", "payload", "errors", "refusals", "search"},
     "ingest": {"normalise", "payload", "records", "store"},
     "sources": {"payload", "errors", "records", "normalise", "ingest", "clock"},
     "sync": {"greenapi", "normalise", "records", "payload", "errors", "ingest", "store", "clock", "app"},
     "verify": {"errors", "ingest", "store"},
     "export": {"views", "errors"},
     "app": {*FOUNDATION, "config", "greenapi", "ingest", "queries", "store"},
-    "doctor": {"app", "config", "errors", "normalise"},
+    "doctor": {"app", "config", "errors", "normalise", "refusals"},
     "server": {*FOUNDATION, "__init__", "app", "greenapi", "config", "queries", "analysis", "dates", "export", "sync"},
     "cli": {
         *FOUNDATION, "__init__", "app", "config", "queries", "analysis", "dates", "export", "sync", "sources", "server",
@@ -61,7 +62,7 @@ MAY_IMPORT = {
 THIRD_PARTY = {
     "anyio": {"clock", "greenapi", "sync", "server", "cli", "doctor", "demo"},
     "httpx": {"greenapi", "demo"},
-    "sqlite3": {"schema", "store", "queries", "search", "analysis", "app"},
+    "sqlite3": {"schema", "store", "queries", "search", "analysis", "refusals"},
     "sqlite_utils": {"schema", "store"},
     "mcp": {"server", "demo"},
     "mcp_types": {"server", "demo"},

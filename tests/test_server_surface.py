@@ -282,7 +282,10 @@ def test_a_schema_is_told_without_titles_and_nulls() -> None:
         },
     }
     assert tidied(schema) == {
-        "properties": {"title": {"type": ["string", "integer"]}, "limit": {"type": "integer", "default": 50}}
+        "properties": {
+            "title": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            "limit": {"type": "integer", "default": 50},
+        }
     }
 
 

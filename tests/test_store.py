@@ -70,7 +70,7 @@ def test_a_longer_history_adds_only_what_is_new(store: Store) -> None:
 def test_rows_payload_and_mark_commit_together_or_not_at_all(store: Store) -> None:
     run = store.begin_run("full", RECEIVED_AT)
     store.connection.execute("CREATE TEMP TRIGGER refuse BEFORE INSERT ON sync_status BEGIN SELECT raise(ABORT, 'no'); END")
-    with pytest.raises(StorageError):
+    with pytest.raises(sqlite3.IntegrityError):
         Ingest(store).receive(history([incoming(1, "one")]), Mark(at=RECEIVED_AT, chat=ALICE, progress="complete", run_id=run))
     store.connection.execute("DROP TRIGGER refuse")
     assert rows(
@@ -256,3 +256,16 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> No
 def test_a_missing_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="--home"):
         Store(tmp_path / "nowhere" / "whatsapp_chats.db")
+
+
+def test_a_history_whose_items_name_the_privacy_id_belongs_to_the_number_it_was_asked_for(store: Store) -> None:
+    ingest = Ingest(store)
+    leaked = [incoming(1, "hello", chat=LID, senderId=LID)]
+    ingest.receive(answer("lastIncomingMessages", leaked))
+    assert rows(store, "SELECT whatsapp_chat_id FROM chats") == [(LID,)]
+    ingest.receive(history(leaked, chat=ALICE))
+    assert rows(store, "SELECT whatsapp_chat_id, message_count FROM chats") == [(ALICE, 1)]
+    assert ingest.receive(history(leaked, chat=ALICE)).unseen == 0
+    before = rows(store, "SELECT message_id, chat_id FROM messages")
+    rebuild(store)
+    assert rows(store, "SELECT message_id, chat_id FROM messages") == before

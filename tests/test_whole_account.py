@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 STORED = """
     SELECT c.whatsapp_chat_id, m.whatsapp_message_id, p.whatsapp_id, m.from_me, m.sent_at, m.message_type, m.content,
-        m.edited_at IS NOT NULL, m.deleted_at IS NOT NULL, coalesce(m.is_forwarded, 0), coalesce(m.quoted_whatsapp_message_id, '')
+        m.edited_at IS NOT NULL, m.deleted_at IS NOT NULL, coalesce(m.is_forwarded, 0),
+        coalesce(m.quoted_whatsapp_message_id, '')
     FROM messages AS m JOIN chats AS c USING (chat_id) LEFT JOIN contacts AS p ON p.contact_id = m.sender_contact_id
 """
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import anyio
 
-from whatsapp_mcp.app import LOCK_NAME, foreseen, hold_lock
+from whatsapp_mcp.app import LOCK_NAME, hold_lock
 from whatsapp_mcp.config import NAMES
 from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError, WriterRunning
+from whatsapp_mcp.refusals import foreseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

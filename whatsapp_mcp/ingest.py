@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.normalise import NEWEST_FIRST, records_of
+from whatsapp_mcp.normalise import NEWEST_FIRST, records_of, relations_of
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
 from whatsapp_mcp.store.payloads import ITEMWISE
 
@@ -57,7 +57,9 @@ class Ingest:
         """
         with _without_collector(), self.store.transaction():
             items = self.store.payloads.unseen(payload)
-            records = list(_records(payload, items))
+            records = [*self._new_relations(payload), *_records(payload, items)]
+            if records and not items:
+                items = self.store.payloads.again(payload.items[0])
             unreadable = sum(type(record) is Unreadable for record in records)
             new = self.store.apply(records, payload.received_at) if records else 0
             if items or payload.damaged:
@@ -66,6 +68,10 @@ class Ingest:
                 self.store.runs.mark(mark)
                 self.store.people.settle_names()
         return Applied(len(payload.items), len(items), new, unreadable, payload.damaged, tuple(records))
+
+    def _new_relations(self, payload: Payload) -> list[Alias]:
+        canonical = self.store.canonical
+        return [alias for alias in relations_of(payload) if canonical(alias.one) != canonical(alias.other)]
 
     def receive_all(self, arrived: Iterable[tuple[Payload, Mark | None]]) -> list[Applied]:
         """Receive several payloads in one transaction: cheaper where they come faster than the disk takes them."""
@@ -100,6 +106,7 @@ def replay(source: Store, target: Store) -> None:
             target.apply(batch, received_at)
             batch = []
         received_at = payload.received_at
+        batch.extend(relations_of(payload))
         batch.extend(_records(payload, payload.items))
     if batch:
         target.apply(batch, received_at)
@@ -122,6 +129,7 @@ def rebuild(store: Store) -> None:
 
 def _aliases(payload: Payload) -> Iterator[Alias]:
     """Relations come first in a rebuild, so that each person and chat has its final id, and with it its number, at once."""
+    yield from relations_of(payload)
     if payload.origin not in ITEMWISE:
         for record in _records(payload, payload.items):
             if isinstance(record, Alias):

@@ -82,8 +82,12 @@ def _store_all(writer: Writer, exports: Sequence[Export], now: int) -> list[_Imp
 
 
 def _store(writer: Writer, export: Export) -> _Imported:
-    applied = [writer.ingest.receive(payload) for payload in export.payloads]
-    return _Imported(export, sum(one.messages for one in applied), sum(one.unreadable for one in applied))
+    new = unreadable = 0
+    for payload in export.payloads:  # added up as they come: the records of a large export would fill the memory
+        applied = writer.ingest.receive(payload)
+        new += applied.messages
+        unreadable += applied.unreadable
+    return _Imported(export, new, unreadable)
 
 
 def _tell(done: _Imported) -> None:

@@ -99,6 +99,7 @@ def _add_sync(commands: _Commands) -> None:
     start = full.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with an unfinished run (this happens anyway)")
     start.add_argument("--restart", action="store_true", help="forget the progress, never the messages, and begin again")
+    sync.add("recent", "writing.sync_recent", "fetch what is new since the last sync")
     chat = sync.add("chat", "writing.sync_chat", "fetch one chat's history")
     chat.add_argument("chat", metavar="CHAT", help=_CHAT)
     chat.add_argument("--depth", type=_positive, metavar="N", help="fetch the newest N messages only")

@@ -12,10 +12,11 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-from whatsapp_mcp.app import Archive, foreseen
+from whatsapp_mcp.app import Archive
 from whatsapp_mcp.cli.logs import log_path, redact, start_log, stop_log
 from whatsapp_mcp.cli.parser import parse
 from whatsapp_mcp.config import Settings
+from whatsapp_mcp.refusals import foreseen
 
 if TYPE_CHECKING:
     import argparse

@@ -35,6 +35,13 @@ def sync_full(command: Command) -> int:
     return _sync(command, partial(full_sync, clock=command.archive.clock, restart=command.args.restart))
 
 
+def sync_recent(command: Command) -> int:
+    """``sync recent``: what is new since the last sync."""
+    from whatsapp_mcp.sync import sync_recent as fetch
+
+    return _sync(command, partial(fetch, clock=command.archive.clock))
+
+
 def sync_chat(command: Command) -> int:
     """``sync chat``: one chat's history."""
     from whatsapp_mcp.sync import sync_chat as fetch

@@ -46,12 +46,13 @@ class Question:
     arguments: Mapping[str, Any]
 
 
+_JULY: Final = {"after": "2025-07", "before": "2025-07"}
 QUESTIONS: Final = (
     Question("Is my archive complete?", "full_sync_status", {}),
     Question("What did Mike and I agree in August?", "read_chat", {"chat": "Mike", "after": "2025-08", "before": "2025-08"}),
     Question("Where is that invoice?", "search_messages", {"query": "חשבונית", "after": "2025-08", "limit": 5}),
     Question("מתי יוצאים לטיול?", "search_messages", {"query": "טיול", "after": "2025-08-15", "limit": 3, "context": 2}),
-    Question("Was the oak table a topic in July?", "search_messages", {"query": "oak table", "after": "2025-07", "before": "2025-07"}),
+    Question("Was the oak table a topic in July?", "search_messages", {"query": "oak table", **_JULY}),
     Question("How busy was August?", "analyze_range", {"after": "2025-08", "before": "2025-08", "breakdown": ["type"]}),
     Question("Give me the chat with Mike as a file.", "export_chat", {"chat": "Mike", "format": "txt"}),
 )  # fmt: skip
@@ -75,8 +76,8 @@ def main(home: Path | None = None) -> int:
 @contextmanager
 def _folder(home: Path | None) -> Iterator[Path]:
     if home is None:
-        with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as temporary:
+            yield Path(temporary)
         return
     folder = home.expanduser().absolute()
     if (folder / DATABASE_NAME).exists():

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
 from whatsapp_mcp.normalise.journal import journal_records
 from whatsapp_mcp.normalise.notification import notification_records
-from whatsapp_mcp.normalise.values import parse
-from whatsapp_mcp.records import Record, Unreadable
+from whatsapp_mcp.normalise.values import identity, parse
+from whatsapp_mcp.records import Alias, Message, Record, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from whatsapp_mcp.payload import Payload
 
-__all__ = ["JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of"]
+__all__ = ["JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of", "relations_of"]
 
 JOURNALS: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
@@ -31,7 +31,7 @@ NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
 
 
 NEWEST_FIRST: Final = frozenset({"getChatHistory"})
-"""Origins that list the newest item first (Green API docs, GetChatHistory); backwards, messages of one second keep their order."""
+"""Origins that list the newest first (Green API docs, GetChatHistory); backwards, messages of one second keep their order."""
 
 
 def normalise(payload: Payload) -> list[Record]:
@@ -40,6 +40,18 @@ def normalise(payload: Payload) -> list[Record]:
     for item in payload.items:
         records += records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
     return records
+
+
+def relations_of(payload: Payload) -> list[Alias]:
+    """What a whole answer says beyond its items: a history asked for under a number whose items name a privacy id, or the
+    other way round, belongs to one person (Green API tracker #826, #982, #1032).
+    """
+    if payload.origin not in NEWEST_FIRST or not payload.items:
+        return []
+    asked = identity(payload.context.get("chatId"))
+    named = {record.chat for record in records_of(payload.origin, payload.items[0], received_at=0, context={}) if isinstance(record, Message)}
+    kinds = {whatsapp_id.partition("@")[2] for whatsapp_id in (asked, *named)}
+    return [Alias(asked, said) for said in named] if kinds == {"c.us", "lid"} else []
 
 
 def records_of(origin: str, item: str, *, received_at: int, context: Mapping[str, str]) -> list[Record]:

@@ -116,17 +116,11 @@ class SyncingTools:
         sync_chat. Needs the Green API credentials; waits up to 45 seconds with progress, after that the work goes on in the
         background (full_sync_status).
         """
-        from whatsapp_mcp import sync
         from whatsapp_mcp.server.waiting import wait_with_progress
-
-        flow: Any = getattr(sync, "sync_recent", None)
-        if flow is None:
-            raise ToolError(
-                "This version cannot fetch only what is new; start_full_sync sweeps all chats, sync_chat fetches one."
-            )
+        from whatsapp_mcp.sync import sync_recent
 
         async def work(gateway: GreenApi, writer: Writer, report: Callable[[Progress], None]) -> object:
-            return await flow(gateway, writer, self._archive.clock, report=report)
+            return await sync_recent(gateway, writer, self._archive.clock, report=report)
 
         return _ended(await wait_with_progress(await self._jobs.begin("sync of what is new", work), context))
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from whatsapp_mcp import schema
-from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
+from whatsapp_mcp.errors import DatabaseTooNew
 from whatsapp_mcp.records import (
     ME,
     Alias,
@@ -33,6 +33,7 @@ from whatsapp_mcp.records import (
     Record,
     Unreadable,
 )  # fmt: skip
+from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.ids import Ids
 from whatsapp_mcp.store.messages import Messages
@@ -63,7 +64,7 @@ class Store:
 
     def __init__(self, path: Path | str, *, synchronous: str = "NORMAL") -> None:
         """Open or make the database at `path` and bring it to the newest schema."""
-        with _storage_errors():
+        with storage_errors():
             self.connection = _open(path, synchronous)
             self.ids = Ids(self.connection)
             self.people = People(self.connection, self.ids)
@@ -81,7 +82,7 @@ class Store:
 
     def close(self) -> None:
         """Refresh the planner's statistics and close; nothing is pending between transactions."""
-        with _storage_errors():
+        with storage_errors():
             self.connection.execute("PRAGMA analysis_limit = 400")
             self.connection.execute("PRAGMA optimize")
         self.connection.close()
@@ -92,7 +93,7 @@ class Store:
         if self.connection.in_transaction:
             yield
             return
-        with _storage_errors():
+        with storage_errors():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -244,7 +245,7 @@ class Store:
 
     def compact(self) -> None:
         """Merge the search index into one piece and give free pages back: worth it after a whole account came in."""
-        with _storage_errors():
+        with storage_errors():
             self.connection.execute("INSERT INTO message_index (message_index) VALUES ('optimize')")
             self.connection.execute("VACUUM")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -272,28 +273,6 @@ def _open(path: Path | str, synchronous: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """SQLite's errors as ours, without SQL or values in their text."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise DatabaseCorrupt("The archive's database is damaged.") from error
-        advice = _ADVICE.get(name.split("_READONLY")[0] if "READONLY" not in name else "SQLITE_READONLY", "")
-        raise StorageError(f"The archive cannot be written ({name}).", advice=advice) from error
-
-
-_ADVICE = {
-    "SQLITE_FULL": "The disk is full: free some space, then run again; nothing that was stored is lost.",
-    "SQLITE_IOERR": "The disk reports an error: check it, then run again.",
-    "SQLITE_READONLY": "The folder or the file is read-only: make it writable, or choose another --home.",
-    "SQLITE_CANTOPEN": "The folder cannot be used: check that it exists and is yours, or choose another --home.",
-    "SQLITE_BUSY": "Another program holds the database: close it, then run again.",
-}
 
 
 def _by_type(records: Iterable[Record]) -> dict[type, list[Any]]:

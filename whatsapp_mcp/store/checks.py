@@ -80,7 +80,7 @@ def _has_words(*texts: str | None) -> bool:
 
 
 def payload_digests(store: Store) -> int:
-    """How many items are stored and not registered, or registered and not stored; each body is proved to be what was received."""
+    """How many items are stored and not registered, or the other way round; each body is proved to be what was received."""
     known = set(store.connection.execute("SELECT bucket, digest FROM payload_items"))
     found: set[tuple[int, int]] = set()
     for payload in store.payloads.replay():

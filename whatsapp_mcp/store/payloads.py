@@ -46,6 +46,7 @@ Fresh = dict[str, tuple[int, int]]
 """Unseen items with the bucket and the digest under which they are registered."""
 
 _BUCKETS: Final = 2048
+_REGISTERED: Final = (-1, 0)
 _BEFORE: Final = 20
 """So many characters before the first ``@`` hold the whole number of a person or the end of a group's id."""
 
@@ -94,6 +95,10 @@ class Payloads:
         known = {(bucket, digest) for bucket, digests in buckets.items() for (digest,) in self._known(bucket, digests)}
         return {item: place for item, place in fresh.items() if place not in known} if known else fresh
 
+    def again(self, item: str) -> Fresh:
+        """An item that is kept once more, for what its payload says beyond it; it is registered already."""
+        return {item: _REGISTERED}
+
     def _known(self, bucket: int, digests: Sequence[int]) -> list[tuple[int]]:
         return self._connection.execute(
             "SELECT digest FROM payload_items WHERE bucket = ? AND digest IN (SELECT value FROM json_each(?))",
@@ -107,7 +112,7 @@ class Payloads:
         digest = digest_of(text)
         encoding, body = _ZLIB, b""
         if payload.origin in ITEMWISE:
-            rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), sorted(set(fresh.values())))
+            rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), sorted(set(fresh.values()) - {_REGISTERED}))
         else:
             encoding, body = self._reference(payload.origin, context, digest)
         if encoding == _ZLIB:

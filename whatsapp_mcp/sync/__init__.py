@@ -9,5 +9,6 @@ from whatsapp_mcp.sync.chat import sync_chat
 from whatsapp_mcp.sync.coverage import silent_caps
 from whatsapp_mcp.sync.full import full_sync
 from whatsapp_mcp.sync.progress import ChatFailure, Outcome, Progress
+from whatsapp_mcp.sync.recent import sync_recent
 
-__all__ = ["ChatFailure", "Outcome", "Progress", "full_sync", "silent_caps", "sync_chat"]
+__all__ = ["ChatFailure", "Outcome", "Progress", "full_sync", "silent_caps", "sync_chat", "sync_recent"]

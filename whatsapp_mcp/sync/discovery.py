@@ -34,6 +34,7 @@ CALLS_WINDOW_MINUTES: Final = 20 * 365 * 24 * 60
 _ASKABLE: Final = re.compile(r"(?!0@)[0-9]+(-[0-9]+)?@(c\.us|lid|g\.us)")
 """Not ``null@c.us`` (tracker #473), ``0@c.us`` (WhatsApp itself), ``status@broadcast`` and newsletters: no history there."""
 _LISTS: Final = ("getChats", "getContacts")
+_JOURNALS: Final = ("lastIncomingMessages", "lastOutgoingMessages")
 _CONCERNS_ONE_LIST: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
 
 
@@ -49,6 +50,8 @@ class Discovery:
     """The id under which the gateway lists a chat, where it is another."""
     notes: tuple[str, ...]
     """Lists that could not be had."""
+    lost_journals: bool = False
+    """A journal of messages is among them."""
 
     def ask_as(self, chat: str) -> str:
         """The id to ask the gateway for."""
@@ -130,6 +133,7 @@ def _sorted_out(found: _Found, canonical: Callable[[str], str], owner: str | Non
         tuple(chat for chat in contacts_only if chat not in asked_as and chat != owner),
         {**contacts_only, **asked_as},
         tuple(f"{name}: {error.what}" for name, error in sorted(found.errors.items())),
+        any(name in found.errors for name in _JOURNALS),
     )
 
 

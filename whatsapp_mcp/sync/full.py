@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, Unreachable, UnreadableAnswer
+from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, StorageError, Unreachable, UnreadableAnswer
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.coverage import silent_cap, silent_caps
 from whatsapp_mcp.sync.discovery import Discovery, discover
@@ -36,10 +36,15 @@ if TYPE_CHECKING:
 CAP_CURSOR: Final = "history_cap"
 """The cursor that keeps the length at which the last full run found the gateway to cut histories; empty where it does not."""
 
+JOURNALS_CURSOR: Final = "journals_since"
+"""The cursor that keeps when the journals were last asked, in unix seconds: `sync_recent` goes on from there."""
+
 _CONCERN_ONE_CHAT: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
 _CONCERN_THE_NETWORK: Final = (Unreachable, RateLimited)
 _IN_A_ROW: Final = 3
 """So many chats failing one after the other for the network's sake mean that it is gone: the rest is left for a resume."""
+_WORTH_COMPACTING: Final = 1_000
+"""New messages from which on it pays to copy the database once."""
 _WORKERS: Final = 8
 _MORE_WORKERS: Final = 48
 """Histories that are fetched or wait for the disk; at high rates more, so that a large one being stored holds up nobody."""
@@ -91,8 +96,11 @@ class _Sweep:
     async def go(self) -> None:
         await self._check()
         await self._run.enter("discovering")
+        began = self._run.now
         self._found = await discover(self._gateway, self._pen, self._run.counters)
         self._run.notes += self._found.notes
+        if not self._found.lost_journals:
+            await self._pen.call(self._pen.store.mark_chat, Mark(began, cursors={JOURNALS_CURSOR: str(began)}))
         await self._plan()
         await self._run.enter("histories")
         await self._fetch_all()
@@ -204,7 +212,15 @@ class _Sweep:
         cut = silent_caps(lengths) - run.truncated
         await self._pen.call(self._mark_cut, silent_cap(lengths), {chat: lengths[chat] for chat in cut})
         run.truncated |= cut
+        if run.counters.messages_new > _WORTH_COMPACTING:
+            await self._compact()
         await run.end("partial" if run.failures else "complete", _last_error(run))
+
+    async def _compact(self) -> None:
+        try:
+            await self._pen.call(self._pen.store.compact)
+        except StorageError as error:  # everything is stored; a disk too full for a second copy only keeps the file larger
+            self._run.notes.append(f"The database was not compacted: {error.what}")
 
     def _mark_cut(self, cap: int | None, cut: dict[str, int]) -> None:
         store, run = self._pen.store, self._run

@@ -53,7 +53,9 @@ def _not_working(state: str) -> GatewayError:
 
 
 async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
-    """Fetch what the instance says of its account, and compare it with the archive's owner; nothing is stored here.
+    """Fetch what the instance says of its account, and compare it with the archive's owner.
+
+    Returns what may be stored: not the settings, which hold the webhook's secret.
 
     Raises `UsageError` when the archive belongs to another account.
     """
@@ -73,4 +75,4 @@ async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
             "This archive belongs to another WhatsApp account than the instance.",
             advice="Give each account an archive of its own: choose another folder with --home or WHATSAPP_MCP_HOME.",
         )
-    return payloads
+    return [payload for payload in payloads if payload.origin != "getSettings"]
