@@ -6,10 +6,14 @@ import argparse
 import json
 import re
 import tomllib
+from importlib.metadata import requires
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.cli.parser import build_parser
@@ -17,7 +21,7 @@ from whatsapp_mcp.config import NAMES
 from whatsapp_mcp.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,10 +92,39 @@ def test_the_lock_pins_everything_and_says_nothing_of_the_machine() -> None:
     lines = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert lines
     assert all(re.match(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+( ; .*)?$", line) for line in lines)
-    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+
+
+def wanted() -> list[Requirement]:
+    """What pyproject.toml asks for, in any extra and on any system."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    assert {re.split(r"[<>=;\[ ]", one)[0].lower() for one in wanted} <= pinned
+    extras = project["optional-dependencies"].values()
+    return [Requirement(one) for one in chain(project["dependencies"], *extras)]
+
+
+def below(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    """The requirements, and what each of them needs in its turn on this system; a library that is not installed ends the way."""
+    seen: set[str] = set()
+    waiting = list(requirements)
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if str(one) in seen or (one.marker and not one.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(str(one))
+        for text in requires(one.name) or ():
+            needed = Requirement(text)
+            if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *one.extras)):
+                waiting.append(needed)
+
+
+def test_the_lock_covers_every_dependency_and_what_each_needs_in_its_turn() -> None:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = [Requirement(line) for line in lines if not line.startswith("#")]
+    versions = {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in pinned}
+    for one in below(wanted()):
+        assert canonicalize_name(one.name) in versions, f"requirements.lock does not pin {one.name}"
+        version = versions[canonicalize_name(one.name)]
+        assert one.specifier.contains(version, prereleases=True), f"requirements.lock has {one.name} {version}, {one} is wanted"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.json")), ids=lambda path: path.name)

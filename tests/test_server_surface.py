@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +74,17 @@ async def test_every_tool_says_what_it_is_when_to_use_it_and_what_each_parameter
         for name, parameter in tool["inputSchema"].get("properties", {}).items():
             assert len(parameter["description"]) > 15, f"{tool['name']}.{name}"
         assert ("outputSchema" in tool) == (tool["name"] in {"full_sync_status", "analyze_range"})
+
+
+def test_a_linter_of_tool_definitions_has_nothing_to_warn_of() -> None:
+    tools = json.dumps({"tools": json.loads(GOLDEN.read_text(encoding="utf-8"))})
+    command = [shutil.which("tdqs", path=str(Path(sys.executable).parent)) or "tdqs", "lint", "--fail-on", "warning"]
+    linted = subprocess.run(
+        [*command, "--file", "-", "--format", "text"], input=tools, capture_output=True, text=True, encoding="utf-8",
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert "0 errors, 0 warnings" in linted.stdout
 
 
 async def test_the_whole_surface_costs_a_model_little(home: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _decode = json.JSONDecoder(strict=False).raw_decode
+_BLANKS = " \t\r\n\ufeff"
 _SEPARATORS = " \t\r\n,"
 
 
@@ -39,14 +40,14 @@ class Payload:
 
 def cut_items(body: str) -> tuple[tuple[str, ...], bool]:
     """Cut `body` into its items' exact texts; also says whether a part was damaged (then it is the last item)."""
-    start = _skip(body, 0, " \t\r\n\ufeff")
+    start = _skip(body, 0, _BLANKS)
     if start == len(body) or body[start] != "[":
         return _single(body)
     return _cut_array(body, start + 1)
 
 
 def _single(body: str) -> tuple[tuple[str, ...], bool]:
-    text = body.strip(" \t\r\n\ufeff")
+    text = body.strip(_BLANKS)
     if text in ("", "null"):
         return (), False
     try:
@@ -65,7 +66,8 @@ def _cut_array(body: str, position: int) -> tuple[tuple[str, ...], bool]:
         if start == len(body):
             return tuple(items), True
         if body[start] == "]":
-            return tuple(items), damaged
+            rest = body[start + 1 :].strip(_BLANKS)
+            return (*items, *([rest] if rest else [])), damaged or bool(rest)
         try:
             position = _decode(body, start)[1]
         except (ValueError, RecursionError):
