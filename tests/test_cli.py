@@ -254,6 +254,13 @@ def test_a_message_cannot_move_the_cursor_of_the_terminal(archive: Run) -> None:
     assert "\x1b" not in out
 
 
+def test_an_import_tells_messages_from_what_whatsapp_says_itself(run: Run, chat_file: Path) -> None:
+    notice = "14/08/2025, 08:00 - Messages and calls are end-to-end encrypted.\n"
+    chat_file.write_text(notice + CHAT, encoding="utf-8")
+    out = run("import", str(chat_file), "--me", "Sam")[1]
+    assert "4 messages and 1 notice of WhatsApp in 'Dana Levi', 5 of them new" in out
+
+
 def test_an_import_repeated_changes_nothing(archive: Run, chat_file: Path) -> None:
     code, out, _ = archive("import", str(chat_file), "--me", "Sam", "--json")
     assert code == 0

@@ -102,7 +102,7 @@ def wanted() -> list[Requirement]:
 
 
 def below(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
-    """The requirements, and what each of them needs in its turn on this system; a library that is not installed ends the way."""
+    """The requirements, and what each of them needs in its turn on this system."""
     seen: set[str] = set()
     waiting = list(requirements)
     while waiting:

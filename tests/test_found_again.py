@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from book_club import open_archive
 from mcp import Client
@@ -79,7 +80,7 @@ async def test_every_documented_message_is_found_by_its_words_and_read_in_its_ch
 
 @pytest.mark.skipif(not SAMPLES, reason="WHATSAPP_MCP_SAMPLES is not set: public sample files stay outside of the project")
 async def test_a_real_exported_chat_is_found_by_its_words_and_read(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (export,) = Path(SAMPLES).glob("exports/Pustur*/**/*.zip")
+    (export,) = [path async for path in anyio.Path(SAMPLES).glob("exports/Pustur*/**/*.zip")]
     assert main(["--home", str(home), "import", str(export), "--chat", "Parser example", "--me", "Loris"]) == 0
     capsys.readouterr()
     server, _ = build_server(open_archive(home))
@@ -90,4 +91,5 @@ async def test_a_real_exported_chat_is_found_by_its_words_and_read(home: Path, c
         page = await ask(client, "read_chat", chat="Parser example", after="2019-06-20", before="2019-06-20", limit=100)
         senders = {message["sender"]["name"] for message in page["messages"] if message.get("sender")}
         assert {"John", "Emily"} <= senders
-        assert any(message["content"].startswith("When can we meet?") for message in page["messages"] if message["type"] == "poll")
+        polls = [message for message in page["messages"] if message["type"] == "poll"]
+        assert any(message["content"].startswith("When can we meet?") for message in polls)

@@ -9,6 +9,8 @@ from small_archive import SmallArchive, at
 
 from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.queries import ranking
+from whatsapp_mcp.queries.filters import Filters
+from whatsapp_mcp.queries.scopes import Extent, Scope
 from whatsapp_mcp.search.language import Query, neighbours, parse, spelled
 from whatsapp_mcp.search.snippets import hits, snippet
 
@@ -291,8 +293,11 @@ def test_windows_and_full_scans_find_the_same(empty: SmallArchive) -> None:
         empty.message_fast(1 + number % 2, START + number // 3, "plan" if number % 3 else "talk")
     with empty.queries.database.reading() as connection:
         for chat in (None, 1):
-            filters = ranking.Filters(chat_id=chat, start=START + 20, end=START + 90)
-            direct = ranking.by_time(connection, '"plan"', filters, limit=400, place=None, oldest_first=False, by_window=False)
+            filters = Filters(chat_id=chat, start=START + 20, end=START + 90)
+            everything = Scope(filters, by_window=False)
+            direct = ranking.by_time(
+                connection, '"plan"', everything, Extent(), limit=400, place=None, oldest_first=False
+            )
             windowed: list[int] = []
             place = None
             while True:

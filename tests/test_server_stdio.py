@@ -144,8 +144,9 @@ def test_nothing_but_the_protocol_is_written_and_the_token_nowhere(home: Path) -
         server.ask("initialize", INITIALIZE)
         server.tell("notifications/initialized")
         answers = [
-            server.ask("tools/call", {"name": "sync_recent", "arguments": {}}),
             server.ask("tools/call", {"name": "search_messages", "arguments": {"query": "x"}}),
+            server.ask("tools/call", {"name": "sync_recent", "arguments": {}}),
+            server.ask("tools/call", {"name": "sync_chat", "arguments": {"chat": "15550100002@c.us"}}),
             server.ask("tools/call", {"name": "nothing", "arguments": {"a": SECRET[:9]}}),
         ]
         out, err = server.process.communicate(timeout=20)

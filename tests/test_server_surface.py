@@ -126,6 +126,17 @@ async def test_a_refusal_is_one_line_that_says_what_to_do(
     assert "pydantic" not in text_of(answer)
 
 
+@pytest.mark.parametrize("chat", [1, "1", " 1 "])
+async def test_an_id_may_be_given_as_a_number_though_the_schema_speaks_of_text(archive: Archive, chat: object) -> None:
+    server, _ = build_server(archive)
+    async with Client(server) as client:
+        answer = await client.call_tool("read_chat", {"chat": chat, "around": 3})
+        refused = await client.call_tool("read_chat", {"chat": True})
+    assert 'Chat "Book club" (1, group)' in text_of(answer)
+    assert "m3 " in text_of(answer)
+    assert refused.is_error
+
+
 @ERAS
 async def test_before_the_first_sync_every_question_says_what_to_do(home: Path, mode: str) -> None:
     server, _ = build_server(open_archive(home))

@@ -6,8 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from store_fixtures import ALICE, OWNER, RECEIVED_AT, answer, history, incoming, outgoing
+
 from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
 from whatsapp_mcp.ingest import Ingest, rebuild
 from whatsapp_mcp.records import ME, Alias, Message
@@ -217,8 +217,10 @@ def test_verify_names_the_rung_that_was_damaged(store: Store) -> None:
         write(damage)
         assert {finding.rung for finding in verify(store)} == {rung}
         write(repair)
-    write("INSERT INTO message_index (message_index, rowid, content, attachment) "
-          " SELECT 'delete', message_id, 'one two', '' FROM messages WHERE content = 'one two'")
+    write(
+        "INSERT INTO message_index (message_index, rowid, content, attachment) "
+        " SELECT 'delete', message_id, 'one two', '' FROM messages WHERE content = 'one two'"
+    )
     assert {finding.rung for finding in verify(store, thorough=True)} >= {"message_index"}
     rebuild(store)
 

@@ -10,7 +10,6 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.clock import Clock, SystemClock
@@ -20,6 +19,7 @@ from whatsapp_mcp.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from whatsapp_mcp.config import Settings
     from whatsapp_mcp.greenapi import GreenApi

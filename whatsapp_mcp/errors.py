@@ -134,7 +134,7 @@ class StorageError(ArchiveError):
 class DatabaseCorrupt(StorageError):
     """SQLite cannot read the file."""
 
-    advice = "Move the file away, restore the newest backup (`whatsapp-mcp restore PATH`), or sync into a new home."
+    advice = "Keep the damaged file, then put back a copy of it, or sync into a new folder with --home."
 
 
 class DatabaseTooNew(StorageError):

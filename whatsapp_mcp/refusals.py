@@ -23,7 +23,10 @@ _ALLOW: Final = "Give yourself the right to write there, or choose another folde
 _OF_SQLITE: Final = {
     sqlite3.SQLITE_FULL: (_FULL, _FREE_SPACE),
     sqlite3.SQLITE_READONLY: (_READ_ONLY, _ALLOW),
-    sqlite3.SQLITE_CANTOPEN: ("The database cannot be opened.", "Check that the archive's folder exists and is yours, or choose another with --home."),
+    sqlite3.SQLITE_CANTOPEN: (
+        "The database cannot be opened.",
+        "Check that the archive's folder exists and is yours, or choose another with --home.",
+    ),
     sqlite3.SQLITE_PERM: (_READ_ONLY, _ALLOW),
     sqlite3.SQLITE_IOERR: ("The disk cannot be read or written.", "Check the disk and its free space, then run again."),
     sqlite3.SQLITE_BUSY: ("Another program holds the database.", "Close other programs that have it open, then run again."),

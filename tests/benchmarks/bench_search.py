@@ -1,8 +1,8 @@
 """How long a search takes, in 62,673 and in 1,000,000 messages, and what a server holds in memory after 1,000 of them.
 
-Run it with ``python tests/benchmarks/bench_search.py``; the first run takes half a minute to make the large archive. Each search
-is asked once in each of several rounds, each with a connection of its own that has answered only what the round asked before;
-its time is the median of the rounds. Nothing is asserted, since the figures depend on the machine.
+Run it with ``python tests/benchmarks/bench_search.py``; the first run takes half a minute to make the large archive. Each
+search is asked once in each of several rounds, each with a connection of its own that has answered only what the round asked
+before; its time is the median of the rounds. Nothing is asserted, since the figures depend on the machine.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _line(kind: str, times: list[float]) -> None:
 
 
 async def resident(home: Path, asks: list[Ask]) -> tuple[float, float, list[float]]:
-    """MB that a server holds after its first search and after `CALLS`, and the milliseconds of each call as the client sees it."""
+    """MB that a server holds after its first search and after `CALLS`; the milliseconds of each call as the client sees it."""
     environment = {"PATH": os.environ["PATH"], "WHATSAPP_MCP_HOME": str(home), "WHATSAPP_MCP_TIMEZONE": ZONE}
     command = StdioServerParameters(command=sys.executable, args=["-m", "whatsapp_mcp", "serve"], env=environment)
     times, first = [], 0.0
@@ -114,8 +114,9 @@ def main() -> None:
             report(name, asks, timed(home, asks))
             if Path("/proc/self/status").exists():
                 first, last, times = anyio.run(resident, home, asks)
-                print(f"  server: {last:.0f} MB resident after {CALLS:,} searches (wanted: 130), {first:.0f} MB after the first;")
-                print(f"          a call takes {statistics.median(times):.1f} ms, p95 {statistics.quantiles(times, n=20)[-1]:.1f}")
+                median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+                print(f"  server: {last:.0f} MB resident after {CALLS:,} searches (wanted: 130), {first:.0f} MB after one;")
+                print(f"          a call takes {median:.1f} ms, p95 {p95:.1f}")
 
 
 if __name__ == "__main__":

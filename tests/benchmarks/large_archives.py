@@ -87,13 +87,19 @@ def _multiply(source: Path, path: Path) -> None:
 
 
 _PEOPLE: Final = (
-    "INSERT INTO contacts (contact_id, phone_number, whatsapp_id, name)"
-    " SELECT contact_id + :n * 1000, :p || phone_number, :p || whatsapp_id, name FROM seed.contacts",
-    "INSERT INTO chats (chat_id, whatsapp_chat_id, chat_type, contact_id, name)"
-    " SELECT chat_id + :n * 1000, :p || whatsapp_chat_id, chat_type, contact_id + :n * 1000, name"
-    " FROM seed.chats",
-    "INSERT INTO sync_status (chat_id, sync_progress, last_synced_at)"
-    " SELECT chat_id + :n * 1000, sync_progress, last_synced_at FROM seed.sync_status",
+    (
+        "INSERT INTO contacts (contact_id, phone_number, whatsapp_id, name)"
+        " SELECT contact_id + :n * 1000, :p || phone_number, :p || whatsapp_id, name FROM seed.contacts"
+    ),
+    (
+        "INSERT INTO chats (chat_id, whatsapp_chat_id, chat_type, contact_id, name)"
+        " SELECT chat_id + :n * 1000, :p || whatsapp_chat_id, chat_type, contact_id + :n * 1000, name"
+        " FROM seed.chats"
+    ),
+    (
+        "INSERT INTO sync_status (chat_id, sync_progress, last_synced_at)"
+        " SELECT chat_id + :n * 1000, sync_progress, last_synced_at FROM seed.sync_status"
+    ),
     "INSERT OR IGNORE INTO aliases SELECT whatsapp_id, :p || canonical_id FROM seed.aliases",
 )
 
@@ -107,7 +113,8 @@ def _copy_messages(connection: sqlite3.Connection) -> None:
     """Chat by chat, as a full sync numbers them."""
     copied = ", ".join(_COPIED)
     connection.execute(
-        f"INSERT INTO messages (chat_id, sender_contact_id, whatsapp_message_id, from_me, content, message_type, sent_at, {copied})"
+        "INSERT INTO messages (chat_id, sender_contact_id, whatsapp_message_id, from_me, content, message_type, sent_at,"
+        f" {copied})"
         " WITH RECURSIVE copies (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM copies WHERE n < ?1 - 1)"
         " SELECT chat_id + n % ?2 * 1000, sender_contact_id + n % ?2 * 1000, whatsapp_message_id || '-' || n, from_me, content,"
         f" message_type, sent_at + n / ?2 * ?3, {copied} FROM seed.messages CROSS JOIN copies"
@@ -115,9 +122,7 @@ def _copy_messages(connection: sqlite3.Connection) -> None:
         (COPIES, PEOPLE, _SHIFT, LARGE),
     )
     connection.execute("UPDATE messages SET quoted_message_id = message_id - 1 WHERE quoted_message_id IS NOT NULL")
-    connection.executemany(
-        "INSERT INTO message_index (rowid, content, attachment) VALUES (?, ?, ?)", _index_rows(connection)
-    )
+    connection.executemany("INSERT INTO message_index (rowid, content, attachment) VALUES (?, ?, ?)", _index_rows(connection))
 
 
 def _index_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:

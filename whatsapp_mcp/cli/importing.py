@@ -90,9 +90,16 @@ def _store(writer: Writer, export: Export) -> _Imported:
     return _Imported(export, new, unreadable)
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word if number == 1 else word + 's'}"
+
+
 def _tell(done: _Imported) -> None:
     report = done.export.report
-    say(f"{report.file}: {report.messages:,} messages in {report.chat_name!r}, {done.messages_new:,} of them new")
+    found = _counted(report.messages, "message")
+    if report.system_rows:
+        found += f" and {_counted(report.system_rows, 'notice')} of WhatsApp"
+    say(f"{report.file}: {found} in {report.chat_name!r}, {done.messages_new:,} of them new")
     say(f"  dates read as {report.order} in {report.zone}; written by {', '.join(report.senders[:8]) or 'nobody'}")
     if done.unreadable:
         say(f"  note: {done.unreadable:,} items were kept, and not understood")

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.payload import Payload
 
-__all__ = ["JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of", "relations_of"]
+__all__ = [
+    "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of",
+    "relations_of",
+]  # fmt: skip
 
 JOURNALS: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
@@ -43,13 +46,16 @@ def normalise(payload: Payload) -> list[Record]:
 
 
 def relations_of(payload: Payload) -> list[Alias]:
-    """What a whole answer says beyond its items: a history asked for under a number whose items name a privacy id, or the
-    other way round, belongs to one person (Green API tracker #826, #982, #1032).
+    """What a whole answer says beyond its items.
+
+    A history asked for under a number whose items name a privacy id, or the other way round, belongs to one person (Green API
+    tracker #826, #982, #1032).
     """
     if payload.origin not in NEWEST_FIRST or not payload.items:
         return []
     asked = identity(payload.context.get("chatId"))
-    named = {record.chat for record in records_of(payload.origin, payload.items[0], received_at=0, context={}) if isinstance(record, Message)}
+    newest = records_of(payload.origin, payload.items[0], received_at=0, context={})
+    named = {record.chat for record in newest if isinstance(record, Message)}
     kinds = {whatsapp_id.partition("@")[2] for whatsapp_id in (asked, *named)}
     return [Alias(asked, said) for said in named] if kinds == {"c.us", "lid"} else []
 

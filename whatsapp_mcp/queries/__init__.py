@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from whatsapp_mcp import dates
 from whatsapp_mcp.queries import chats, counting, coverage, messages, people, reading, searching, status
 from whatsapp_mcp.queries.database import Database
-from whatsapp_mcp.queries.ranking import Filters
+from whatsapp_mcp.queries.filters import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-    from whatsapp_mcp.queries.ranking import Filters
+    from whatsapp_mcp.queries.filters import Filters
     from whatsapp_mcp.views import Coverage, Interval, MessageView
 
 _SQL: Final = {

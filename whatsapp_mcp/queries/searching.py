@@ -12,6 +12,7 @@ from whatsapp_mcp import dates
 from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.queries import cursors, messages, people, ranking, suggesting
 from whatsapp_mcp.queries.coverage import coverage
+from whatsapp_mcp.queries.filters import Filters
 from whatsapp_mcp.records import KINDS
 from whatsapp_mcp.search.language import parse
 from whatsapp_mcp.search.snippets import hits, snippet
@@ -111,18 +112,18 @@ def checked_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(wanted))
 
 
-def _filters(connection: sqlite3.Connection, asked: Asked, within: Interval) -> ranking.Filters:
+def _filters(connection: sqlite3.Connection, asked: Asked, within: Interval) -> Filters:
     sender = asked.sender.id if asked.sender else None
     me = people.owner(connection) if sender is not None else None
     is_me = me is not None and me[0] == sender
-    return ranking.Filters(
+    return Filters(
         chat_id=asked.chat.id if asked.chat else None, start=within.start, end=within.end,
-        sender_id=None if is_me else sender, from_me=True if is_me else None, kinds=asked.kinds,
+        sender_id=None if is_me else sender, from_me=is_me if me else None, kinds=asked.kinds,
     )  # fmt: skip
 
 
 def _found(
-    connection: sqlite3.Connection, asked: Asked, query: Query, filters: ranking.Filters, *,
+    connection: sqlite3.Connection, asked: Asked, query: Query, filters: Filters, *,
     limit: int, place: tuple[int | None, ...],
 ) -> tuple[ranking.Found, tuple[int | None, ...]]:  # fmt: skip
     """The hits and the position behind them."""
@@ -198,7 +199,7 @@ def _neighbourhoods(connection: sqlite3.Connection, found: Sequence[MessageView]
 
 
 def _suggestions(
-    connection: sqlite3.Connection, asked: Asked, query: Query, filters: ranking.Filters, *,
+    connection: sqlite3.Connection, asked: Asked, query: Query, filters: Filters, *,
     found: ranking.Found, zone: ZoneInfo,
 ) -> Suggestions | None:  # fmt: skip
     if found.edge is not None and found.ids:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-    from whatsapp_mcp.queries.ranking import Filters
+    from whatsapp_mcp.queries.filters import Filters
     from whatsapp_mcp.search.language import Query
 
 _MOST_MATCHES: Final = 20_000

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+
+def _as_text(given: object) -> object:
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+_Name: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
+"""Text to the client, so that one that knows single types only can use it; an id is taken as a number too."""
 ChatName: TypeAlias = Annotated[
-    str | int, Field(description='Chat: its name, phone number or id, e.g. "Book club", "+1 555 010 0199", 12.')
+    _Name, Field(description='Chat: its name, phone number or id, e.g. "Book club", "+1 555 010 0199", 12.')
 ]
 OptionalChat: TypeAlias = Annotated[
-    str | int | None, Field(description="Only this chat: its name, phone number or id. Default: all chats.")
+    _Name | None, Field(description="Only this chat: its name, phone number or id. Default: all chats.")
 ]
 OptionalSender: TypeAlias = Annotated[
-    str | int | None,
+    _Name | None,
     Field(description='Only what this person wrote: name, phone number or contact id; "me" for the owner. Default: everybody.'),
 ]
 OptionalContact: TypeAlias = Annotated[
-    str | int | None,
+    _Name | None,
     Field(description="Only messages with this person: name, phone number or contact id. Default: everybody."),
 ]
 After: TypeAlias = Annotated[
@@ -34,11 +41,9 @@ Before: TypeAlias = Annotated[
 Cursor: TypeAlias = Annotated[
     str | None, Field(description="The `cursor` of the answer before, with all other arguments unchanged, to go on from there.")
 ]
-Handle: TypeAlias = Annotated[
-    str | int, Field(description='The handle that stands at a message in every answer, e.g. "m4711".')
-]
+Handle: TypeAlias = Annotated[_Name, Field(description='The handle that stands at a message in every answer, e.g. "m4711".')]
 OptionalHandle: TypeAlias = Annotated[
-    str | int | None,
+    _Name | None,
     Field(description='Show what was said around this message: its handle, e.g. "m4711", or a date. Not with after or before.'),
 ]
 TokenBudget: TypeAlias = Annotated[

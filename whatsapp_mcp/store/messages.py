@@ -42,6 +42,15 @@ COLUMNS: Final = (
 )  # fmt: skip
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE chat_id = ?"
 _AMONG: Final = " AND whatsapp_message_id IN (SELECT value FROM json_each(?))"
+_POINT_QUOTES: Final = (
+    "UPDATE messages SET quoted_message_id = (SELECT q.message_id FROM messages AS q WHERE q.chat_id = messages.chat_id"
+    " AND q.whatsapp_message_id = messages.quoted_whatsapp_message_id) WHERE chat_id = ? AND quoted_message_id IS NULL AND "
+)
+_QUOTES: Final = (
+    "+quoted_whatsapp_message_id IS NOT NULL AND whatsapp_message_id IN (SELECT value FROM json_each(?))",
+    "quoted_whatsapp_message_id IN (SELECT value FROM json_each(?))",
+)
+"""The messages at hand that quote, and those that wait for one of them; ``+`` keeps SQLite from walking all that wait."""
 _SOURCES: Final = {"original": 0, "flagged": 1, "edit": 2}
 _CHAT, _ID, _CONTENT = (COLUMNS.index(name) for name in ("chat_id", "whatsapp_message_id", "content"))
 _SEARCHED: Final = tuple(COLUMNS.index(name) for name in ("content", "media_filename", "location_name", "shared_contact"))
@@ -185,10 +194,10 @@ class Messages:
                     self._keep_versions({(chat, message): {("original", 0, texts[message])}})
         for chat, message in versions:
             touched.setdefault(chat, set()).add(message)
-        for chat, ids in touched.items():
-            self._settle_texts(chat, list(ids))
-        for chat in by_chat:
-            self.settle_chat(chat)
+        for chat, some_ids in touched.items():
+            self._settle_texts(chat, list(some_ids))
+        for chat, all_ids in by_chat.items():
+            self._settle_chat(chat, all_ids)
 
     def _has_rows(self, table: str, chat: int) -> bool:
         """One look instead of one for each message: a history usually meets an empty chat."""
@@ -248,41 +257,38 @@ class Messages:
         self._see_waiting("receipts", [(r.chat, r.target, {"delivery_status": r.status}) for r in receipts])
 
     def _see_waiting(self, table: str, facts: Iterable[tuple[str, str, Row]]) -> None:
-        chats = set()
+        by_chat: dict[int, list[str]] = {}
         for whatsapp_chat, message, values in facts:
             chat = self._people.chat(whatsapp_chat)
-            chats.add(chat)
+            by_chat.setdefault(chat, []).append(message)
             rows.merge(self._connection, table, {"chat_id": chat, "whatsapp_message_id": message}, values)
-        for chat in chats:
-            self.settle_chat(chat)
+        for chat, ids in by_chat.items():
+            self._settle_waiting(chat, ids)
 
-    def settle_chat(self, chat: int) -> None:
-        """Apply what waits in one chat to the messages that are there now, and bring the chat's own figures up to date."""
-        for table, column in (("deletions", "deleted_at"), ("receipts", "delivery_status")):
-            self._settle_waiting(chat, table, column)
-        self._connection.execute(
-            "UPDATE messages INDEXED BY messages_awaiting_quote SET quoted_message_id ="
-            " (SELECT q.message_id FROM messages AS q WHERE q.chat_id = messages.chat_id"
-            " AND q.whatsapp_message_id = messages.quoted_whatsapp_message_id)"
-            " WHERE chat_id = ? AND quoted_message_id IS NULL AND quoted_whatsapp_message_id IS NOT NULL",
-            (chat,),
-        )
+    def _settle_chat(self, chat: int, ids: Sequence[str]) -> None:
+        """Apply what waited for these messages of a chat, or in them for others, and bring the chat's own figure up to date.
+
+        What waits for other messages is not looked at, so one message costs the same however much waits in its chat.
+        """
+        self._settle_waiting(chat, ids)
+        touched = json.dumps(ids)
+        for whose in _QUOTES:
+            self._connection.execute(_POINT_QUOTES + whose, (chat, touched))
         self._connection.execute(
             "UPDATE chats SET last_message_at = (SELECT max(sent_at) FROM messages AS m WHERE m.chat_id = chats.chat_id)"
             " WHERE chat_id = ?",
             (chat,),
         )
 
-    def _settle_waiting(self, chat: int, table: str, column: str) -> None:
-        waiting = self._connection.execute(
-            f"SELECT whatsapp_message_id, {column} FROM {table} WHERE chat_id = ?", (chat,)
-        ).fetchall()
-        if not waiting:
-            return
-        facts = dict(waiting)
-        for message, row in self._existing(chat, list(facts)).items():
-            self.change(row, join("messages", row, {column: facts[message]}))
-            self._connection.execute(f"DELETE FROM {table} WHERE chat_id = ? AND whatsapp_message_id = ?", (chat, message))
+    def _settle_waiting(self, chat: int, ids: Sequence[str]) -> None:
+        for table, column in (("deletions", "deleted_at"), ("receipts", "delivery_status")):
+            if not self._has_rows(table, chat):
+                continue
+            query = f"SELECT whatsapp_message_id, {column} FROM {table} WHERE chat_id = ?" + _AMONG
+            facts = dict(self._connection.execute(query, (chat, json.dumps(ids))).fetchall())
+            for message, row in (self._existing(chat, list(facts)) if facts else {}).items():
+                self.change(row, join("messages", row, {column: facts[message]}))
+                self._connection.execute(f"DELETE FROM {table} WHERE chat_id = ? AND whatsapp_message_id = ?", (chat, message))
 
     def join_chats(self, losing: int, winning: int) -> None:
         """Move the messages of a joined-away chat; a message that both chats have becomes one."""
@@ -315,11 +321,12 @@ class Messages:
     def settle_joined(self, chat: int) -> None:
         """After chats were joined: versions and waiting facts of either side now meet messages of the other."""
         query = (
-            "SELECT DISTINCT m.whatsapp_message_id, m.content FROM messages AS m JOIN message_versions AS v"
+            "SELECT DISTINCT m.whatsapp_message_id FROM messages AS m JOIN message_versions AS v"
             " USING (chat_id, whatsapp_message_id) WHERE m.chat_id = ?"
         )
-        self._settle_texts(chat, [message for message, _ in self._connection.execute(query, (chat,)).fetchall()])
-        self.settle_chat(chat)
+        self._settle_texts(chat, [message for (message,) in self._connection.execute(query, (chat,)).fetchall()])
+        everything = "SELECT whatsapp_message_id FROM messages WHERE chat_id = ?"
+        self._settle_chat(chat, [message for (message,) in self._connection.execute(everything, (chat,)).fetchall()])
 
     def keep_originals_before_join(self, losing: int, winning: int) -> None:
         """An edit in one chat may wait for a message in the other: before they meet, its text is kept as the original."""

@@ -112,7 +112,8 @@ class Payloads:
         digest = digest_of(text)
         encoding, body = _ZLIB, b""
         if payload.origin in ITEMWISE:
-            rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), sorted(set(fresh.values()) - {_REGISTERED}))
+            registered = sorted(set(fresh.values()) - {_REGISTERED})
+            rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), registered)
         else:
             encoding, body = self._reference(payload.origin, context, digest)
         if encoding == _ZLIB:

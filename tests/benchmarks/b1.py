@@ -1,0 +1,123 @@
+"""How long a search takes, in 62,673 and in 1,000,000 messages, and what a server holds in memory after 1,000 of them.
+
+Run it with ``python tests/benchmarks/bench_search.py``; the first run takes half a minute to make the large archive. Each
+search is asked once in each of several rounds, each with a connection of its own that has answered only what the round asked
+before; its time is the median of the rounds. Nothing is asserted, since the figures depend on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import anyio
+import large_archives
+from mcp import Client, StdioServerParameters
+from search_mix import Ask, Mix
+
+from whatsapp_mcp.clock import SystemClock
+from whatsapp_mcp.queries import Queries
+from whatsapp_mcp.schema import DATABASE_NAME
+
+ROUNDS: Final = 3
+CALLS: Final = 1_000
+ZONE: Final = "Asia/Jerusalem"
+TARGETS: Final = {"62,673 messages": 10, "1,000,000 messages": 25}
+"""Milliseconds that 95 of 100 searches should stay under."""
+
+
+def mix_of(home: Path) -> list[Ask]:
+    """The searches to make in the archive in `home`."""
+    connection = sqlite3.connect(home / DATABASE_NAME)
+    asks = Mix(connection).asks()
+    connection.close()
+    return asks
+
+
+def timed(home: Path, asks: list[Ask]) -> list[float]:
+    """Milliseconds that each search takes."""
+    rounds = []
+    for _ in range(ROUNDS):
+        queries = Queries(home / DATABASE_NAME, zone=ZoneInfo(ZONE), clock=SystemClock())
+        queries.coverage()
+        rounds.append([_milliseconds(queries, ask) for ask in asks])
+        queries.close()
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+
+
+def _milliseconds(queries: Queries, ask: Ask) -> float:
+    began = time.perf_counter()
+    queries.search(ask.query, **ask.filters)
+    return (time.perf_counter() - began) * 1000
+
+
+def report(name: str, asks: list[Ask], times: list[float]) -> None:
+    """Print the figures of each kind and of all."""
+    print(f"\n{name}: {len(asks)} searches{'':13} median     p95     max  ms")
+    by_kind: dict[str, list[float]] = {}
+    for ask, taken in zip(asks, times, strict=True):
+        by_kind.setdefault(ask.kind, []).append(taken)
+    for kind, taken_of_kind in sorted(by_kind.items(), key=lambda pair: -statistics.quantiles(pair[1], n=20)[-1]):
+        _line(kind, taken_of_kind)
+    _line(f"all (wanted: p95 under {TARGETS[name]})", times)
+    if "-v" in sys.argv:
+        for taken, ask in sorted(zip(times, asks, strict=True), key=lambda pair: -pair[0])[:40]:
+            print(f"  {taken:8.2f}  {ask.kind}: {ask.query!r} {ask.filters}")
+
+
+def _line(kind: str, times: list[float]) -> None:
+    p95 = statistics.quantiles(times, n=20)[-1]
+    print(f"  {kind:44} {statistics.median(times):8.2f}{p95:8.2f}{max(times):8.2f}")
+
+
+async def resident(home: Path, asks: list[Ask]) -> tuple[float, float, list[float]]:
+    """MB that a server holds after its first search and after `CALLS`; the milliseconds of each call as the client sees it."""
+    environment = {"PATH": os.environ["PATH"], "WHATSAPP_MCP_HOME": str(home), "WHATSAPP_MCP_TIMEZONE": ZONE}
+    command = StdioServerParameters(command=sys.executable, args=["-m", "whatsapp_mcp", "serve"], env=environment)
+    times, first = [], 0.0
+    async with Client(command) as client:
+        (pid,) = _children()
+        for number in range(CALLS):
+            ask = asks[number % len(asks)]
+            began = time.perf_counter()
+            result = await client.call_tool("search_messages", {"query": ask.query, **ask.filters})
+            times.append((time.perf_counter() - began) * 1000)
+            if result.is_error:
+                raise SystemExit(f"{ask}: {result.content}")
+            first = first or _megabytes(pid)
+        return first, _megabytes(pid), times
+
+
+def _children() -> list[int]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def _megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
+
+
+def main() -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        seed = large_archives.seed_sized(Path(folder))
+        for name, home in (('1,000,000 messages', Path('/tmp/whatsapp-mcp-bench-2e00f577ac78')),):
+            asks = mix_of(home)
+            report(name, asks, timed(home, asks))
+            if Path("/proc/self/status").exists():
+                first, last, times = anyio.run(resident, home, asks)
+                median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+                print(f"  server: {last:.0f} MB resident after {CALLS:,} searches (wanted: 130), {first:.0f} MB after one;")
+                print(f"          a call takes {median:.1f} ms, p95 {p95:.1f}")
+
+
+if __name__ == "__main__":
+    main()
