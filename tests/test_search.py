@@ -10,7 +10,7 @@ from small_archive import SmallArchive, at
 from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.queries import ranking
 from whatsapp_mcp.queries.filters import Filters
-from whatsapp_mcp.queries.scopes import Extent, Scope
+from whatsapp_mcp.queries.scopes import Extent, Scope, extent
 from whatsapp_mcp.search.language import Query, neighbours, parse, spelled
 from whatsapp_mcp.search.snippets import hits, snippet
 
@@ -295,9 +295,7 @@ def test_windows_and_full_scans_find_the_same(empty: SmallArchive) -> None:
         for chat in (None, 1):
             filters = Filters(chat_id=chat, start=START + 20, end=START + 90)
             everything = Scope(filters, by_window=False)
-            direct = ranking.by_time(
-                connection, '"plan"', everything, Extent(), limit=400, place=None, oldest_first=False
-            )
+            direct = ranking.by_time(connection, '"plan"', everything, Extent(), limit=400, place=None, oldest_first=False)
             windowed: list[int] = []
             place = None
             while True:
@@ -310,6 +308,58 @@ def test_windows_and_full_scans_find_the_same(empty: SmallArchive) -> None:
                 row = connection.execute("SELECT sent_at, message_id FROM messages WHERE message_id = ?", found[-1:]).fetchone()
                 place = row
             assert windowed == [message for message, _ in direct]
+
+
+def test_a_chat_written_in_turns_with_another_and_one_stored_at_once_are_searched_alike(empty: SmallArchive) -> None:
+    turns = [empty.message(1 + number % 2, 2, START + number, f"plan {number}") for number in range(40)]
+    later = [empty.message(1, 2, START - 90_000 + number, f"plan {number}") for number in range(10)]
+    for order in ("relevance", "newest", "oldest"):
+        page = empty.queries.search("plan", chat=1, order=order, limit=50)
+        assert {message.message_id for message in page.messages} == {*turns[::2], *later}
+        assert page.total == 30
+        since = empty.queries.search("plan", after="2025-08-01", order=order, limit=50)
+        assert {message.message_id for message in since.messages} == {*turns}
+
+
+@pytest.mark.parametrize(("exact", "inexact"), [(3, 12), (12, 3)])
+def test_the_very_spelling_stands_first_whether_it_is_the_rarer_or_not(empty: SmallArchive, exact: int, inexact: int) -> None:
+    forms = [empty.message(1, 2, START + number, "החשבונית") for number in range(inexact)]
+    spelt = [empty.message(1, 2, START - 1 - number, "החשבונית ועוד חשבונית, מחר") for number in range(exact)]
+    for filters in ({}, {"chat": 1}, {"kinds": ["text"]}):
+        page = empty.queries.search("חשבונית", limit=50, **filters)
+        assert [message.message_id for message in page.messages] == [*spelt, *forms[::-1]]
+
+
+def test_every_way_to_the_hits_ranks_them_alike(empty: SmallArchive) -> None:
+    for number in range(200):
+        text = "plan " * (1 + number % 3) + "x " * (number % 7)
+        empty.message(1 + number % 2, None if number % 5 else 2, START + number, text)
+    with empty.queries.database.reading() as connection:
+        for filters in (Filters(), Filters(chat_id=1), Filters(start=START + 30, end=START + 150), Filters(from_me=True)):
+            matching = ranking.Matching('"plan"', None)
+            found = [
+                ranking.scored(connection, matching, Scope(filters, by_window=by_window), inside, limit=300, offset=0)
+                for by_window in (False, True)
+                for inside in (Extent(), extent(connection, filters))
+            ]
+            assert found[0]
+            assert all(rows == found[0] for rows in found)
+
+
+def test_frequent_words_of_the_owner_rank_the_newest_and_those_of_a_sender_rank_all(empty: SmallArchive) -> None:
+    empty.connection.execute("BEGIN")
+    for number in range(20_000):
+        empty.message_fast(1 + number % 2, START + number * 60, "plan")
+    empty.connection.execute("UPDATE messages SET from_me = 1, sender_contact_id = 1 WHERE message_id % 2")
+    empty.connection.execute("COMMIT")
+    mine = empty.queries.search("plan", sender="me")
+    assert mine.suggestions is not None
+    assert "only messages since" in mine.suggestions.next_call
+    assert mine.messages[0].sent_at == START + 19_998 * 60
+    assert mine.total is None
+    theirs = empty.queries.search("plan", sender=2)
+    assert theirs.suggestions is None
+    assert theirs.total == 10_000
 
 
 def understood(text: str) -> Query:

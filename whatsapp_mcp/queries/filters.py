@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    _Told = tuple[str, tuple[object, ...]]
+from typing import Final
 
 _WITH: Final = (
     "CASE WHEN m.from_me THEN (SELECT w.contact_id FROM chats AS w WHERE w.chat_id = m.chat_id)"
@@ -36,44 +31,26 @@ class Filters:
         return self == Filters()
 
     @property
+    def are_sparse(self) -> bool:
+        """Whether they may leave few messages without any index saying how few: a sender, or kinds other than text."""
+        rare_kinds = bool(self.kinds) and "text" not in self.kinds
+        return self.sender_id is not None or self.with_contact is not None or rare_kinds
+
+    @property
     def are_indexed(self) -> bool:
-        """Whether `where` with ``indexed_only`` leaves nothing out."""
+        """Whether an index knows all of them."""
         return self.where() == self.where(indexed_only=True)
 
     def where(self, *, indexed_only: bool = False) -> tuple[str, list[object]]:
-        """SQL over the messages ``m``; `indexed_only` leaves out what the one index that fits best does not know."""
-        told = [*self._indexed()] if indexed_only else [*self._chat(), *self._sender(), *self._kinds(), *self._with()]
-        used = [*told, *self._times()]
-        return " AND ".join(["1", *(condition for condition, _ in used)]), [value for _, values in used for value in values]
-
-    def _indexed(self) -> Sequence[_Told]:
-        """What one of the indexes ``messages_by_chat``, ``messages_by_sender``, ``messages_by_kind`` knows beside times."""
-        if self.chat_id is not None:
-            return self._chat()
-        if self.sender_id is not None and self.from_me is False:
-            return self._sender()
-        return self._kinds() if "text" not in self.kinds else ()
-
-    def _chat(self) -> Sequence[_Told]:
-        return () if self.chat_id is None else (("m.chat_id = ?", (self.chat_id,)),)
-
-    def _sender(self) -> Iterator[_Told]:
-        if self.sender_id is not None:
-            yield "m.sender_contact_id = ?", (self.sender_id,)
-        if self.from_me is not None:
-            yield f"m.from_me = {self.from_me:d}", ()  # spelled out, so that SQLite sees that the partial index holds it
-
-    def _kinds(self) -> Iterator[_Told]:
-        if self.kinds and "text" not in self.kinds:
-            yield "m.message_type <> 'text'", ()  # implied, but SQLite uses a partial index only where its condition is said
-        if self.kinds:
-            yield "m.message_type IN (SELECT value FROM json_each(?))", (json.dumps(self.kinds),)
-
-    def _with(self) -> Sequence[_Told]:
-        return () if self.with_contact is None else ((_WITH, (self.with_contact,)),)
-
-    def _times(self) -> Iterator[_Told]:
-        if self.start is not None:
-            yield "m.sent_at >= ?", (self.start,)
-        if self.end is not None:
-            yield "m.sent_at < ?", (self.end,)
+        """SQL over the messages ``m``; `indexed_only` leaves out what no index knows (sender and kind)."""
+        told: list[tuple[str, object]] = [
+            ("m.chat_id = ?", self.chat_id), ("m.sent_at >= ?", self.start), ("m.sent_at < ?", self.end),
+        ]  # fmt: skip
+        if not indexed_only:
+            told += [
+                ("m.sender_contact_id = ?", self.sender_id), ("m.from_me = ?", self.from_me),
+                ("m.message_type IN (SELECT value FROM json_each(?))", json.dumps(self.kinds) if self.kinds else None),
+                (_WITH, self.with_contact),
+            ]  # fmt: skip
+        used = [(condition, value) for condition, value in told if value is not None]
+        return " AND ".join(["1", *(condition for condition, _ in used)]), [value for _, value in used]

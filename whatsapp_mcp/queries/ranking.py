@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.queries.scopes import JOIN, SEEK, Extent, Scope, edge_of, extent, is_best_gathered, scopes, windows
+from whatsapp_mcp.queries.scopes import JOIN, Extent, Scope, edge_of, extent, is_best_gathered, scopes, windows, worth_gathering
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,6 +47,11 @@ class Matching:
     match: str
     exact: str | None
 
+    @property
+    def inexact(self) -> str:
+        """What it matches in other forms only."""
+        return f"({self.match}) NOT ({self.exact})"
+
 
 def count_matches(connection: sqlite3.Connection, match: str, inside: Extent = _EVERYWHERE) -> int:
     """How many messages match, whatever the filters, between the ids of an extent."""
@@ -68,14 +73,12 @@ def best(
 
     `newest_id` leaves out what was stored later, and `edge` repeats a window, so that further pages continue the first.
     """
-    inside = extent(connection, filters)
-    inside = inside._replace(high=min(inside.high, newest_id))
-    matches = count_matches(connection, asked.match, inside)
+    inside, matches = _reach(connection, asked.match, filters, newest_id)
     ways = scopes(connection, filters, inside, matches) if edge is None else iter((_since(filters, edge),))
     rows: list[tuple[int, int]] = []
     for scope in ways:
         edge = scope.edge
-        rows = _scored(connection, asked, scope, inside, limit=limit, offset=offset)
+        rows = scored(connection, asked, scope, inside, limit=limit, offset=offset)
         if edge is None or len(rows) > limit:
             break
     total = matches if filters.are_open else None
@@ -84,41 +87,59 @@ def best(
     return Found(tuple(row[0] for row in rows[:limit]), len(rows) > limit, total, edge)
 
 
+def _reach(
+    connection: sqlite3.Connection, match: str, filters: Filters, newest_id: int = _EVERYWHERE.high
+) -> tuple[Extent, int]:
+    """The extent of `filters` and how many messages match within its ids; of a chat the ids leave most matches out."""
+    matches = count_matches(connection, match) if filters.chat_id is None else None
+    inside = extent(connection, filters) if matches is None else extent(connection, filters, worth_gathering(matches))
+    inside = inside._replace(high=min(inside.high, newest_id))
+    if matches is None or inside.size is not None:
+        matches = count_matches(connection, match, inside)
+    return inside, matches
+
+
 def _since(filters: Filters, edge: int) -> Scope:
     return Scope(replace(filters, start=max(edge, filters.start or edge)), by_window=True, edge=edge)
 
 
-def _scored(
+def scored(
     connection: sqlite3.Connection, asked: Matching, scope: Scope, inside: Extent, *, limit: int, offset: int
 ) -> list[tuple[int, int]]:
-    """Message id and number of hits, for one more row than asked."""
+    """Message id and number of hits of the best hits in `scope`, for one more row than asked."""
+    exact, spelled = _exact_first(connection, asked, inside) if scope.edge is None else ("", [])
     if scope.filters.are_open and not scope.by_window:
-        source, values = _open_source(asked, inside, limit + offset + _BEST)
+        source = _OPEN_SOURCE.format(order=exact.format("rowid"))
+        values: list[object] = [asked.match, inside.high, *spelled, limit + offset + _BEST]
     else:
         source, values = _source(asked.match, scope, inside, score=_SCORE)
-    exact, spelled = _exact_first("message_id", asked) if scope.edge is None else ("", [])
     return connection.execute(
         f"WITH hits AS MATERIALIZED ({source}) SELECT message_id, (SELECT count(*) FROM hits) FROM hits"
-        f" ORDER BY {exact}score, sent_at DESC, message_id DESC LIMIT ? OFFSET ?",
+        f" ORDER BY {exact.format('message_id')}score, sent_at DESC, message_id DESC LIMIT ? OFFSET ?",
         (*values, *spelled, limit + 1, offset),
     ).fetchall()
 
 
-def _exact_first(column: str, asked: Matching) -> tuple[str, list[object]]:
+_OPEN_SOURCE: Final = (
+    f"SELECT m.message_id, s.score, m.sent_at FROM (SELECT rowid AS id, {_SCORE} AS score FROM message_index"
+    " WHERE message_index MATCH ? AND rowid <= ? ORDER BY {order}score, rowid DESC LIMIT ?) AS s"
+    " CROSS JOIN messages AS m ON m.message_id = s.id"
+)
+"""The best scores of all matches; only those are joined with their messages."""
+
+
+def _exact_first(connection: sqlite3.Connection, asked: Matching, inside: Extent) -> tuple[str, list[object]]:
+    """The first part of an order, to be formatted with a column, and its values.
+
+    Of the exact hits and the others, those are listed that are fewer: to list one takes as long as to score one.
+    """
     if not asked.exact:
         return "", []
-    return f"{column} IN (SELECT rowid FROM message_index WHERE message_index MATCH ?) DESC, ", [asked.exact]
-
-
-def _open_source(asked: Matching, inside: Extent, count: int) -> tuple[str, list[object]]:
-    """The best scores of all matches; only those are joined with their messages."""
-    exact, spelled = _exact_first("rowid", asked)
-    source = (
-        f"SELECT m.message_id, s.score, m.sent_at FROM (SELECT rowid AS id, {_SCORE} AS score FROM message_index"
-        f" WHERE message_index MATCH ? AND rowid <= ? ORDER BY {exact}score, rowid DESC LIMIT ?) AS s"
-        " CROSS JOIN messages AS m ON m.message_id = s.id"
-    )
-    return source, [asked.match, inside.high, *spelled, count]
+    few, order = asked.inexact, "ASC"
+    if count_matches(connection, asked.exact, inside) <= count_matches(connection, asked.inexact, inside):
+        few, order = asked.exact, "DESC"
+    listed = "SELECT rowid FROM message_index WHERE message_index MATCH ? AND rowid BETWEEN ? AND ?"
+    return f"{{}} IN ({listed}) {order}, ", [few, inside.low, inside.high]
 
 
 def _source(match: str, scope: Scope, inside: Extent, *, score: str) -> tuple[str, list[object]]:
@@ -146,8 +167,7 @@ def in_time(
     limit: int, place: tuple[int, int] | None, oldest_first: bool,
 ) -> Found:  # fmt: skip
     """Hits from the newest back, or from the oldest on, behind `place` (time and id of the last one seen)."""
-    inside = extent(connection, filters)
-    matches = count_matches(connection, match, inside)
+    inside, matches = _reach(connection, match, filters)
     total = matches if filters.are_open else None
     everything = Scope(filters, by_window=is_best_gathered(inside.size, matches))
     if not everything.by_window:

@@ -4,7 +4,8 @@ What SQLite 3.40 costs in µs stands below, measured in an archive of a million 
 
 - Filters that an index knows (chat, dates) are gathered when they leave few messages, and the matches looked up among them.
   Their lowest and highest id bound the matches that FTS5 has to walk at all: of a chat that was fetched at once, its own.
-- Else every match is joined with its message and scored, as long as that is affordable.
+- Else every match is joined with its message and scored, as long as that is affordable, and whenever it is unknown how far
+  back a window would have to reach (a sender, kinds of files).
 - Very frequent words: only the newest messages within the filters are taken, as many as make enough matches likely, and the
   matches among them scored. The window is widened until a page is full, or until looking at everything costs no more.
 """
@@ -28,13 +29,13 @@ JOIN: Final = 1.3
 """To join a match with its message."""
 SCORE: Final = 1.3
 """To score a match (bm25)."""
-SEEK: Final = 7.0
-"""To ask FTS5 whether one message matches: it parses the expression anew each time."""
 AFFORDABLE: Final = 8_000.0
 """As long as scoring everything takes less, everything is scored."""
 
-_WANTED: Final = 500
-_MOST_GATHERED: Final = 100_000
+_WANTED: Final = 300
+"""Matches to rank of a very frequent word: fifteen pages of the usual length."""
+_MOST_GATHERED: Final = 20_000
+"""With more, a window is the cheaper way for all but rare words."""
 _NARROWEST: Final = 2_000
 _WIDEST: Final = 200_000
 _WIDER: Final = 8
@@ -59,28 +60,33 @@ class Scope:
     """Only messages from then on."""
 
 
-def extent(connection: sqlite3.Connection, filters: Filters) -> Extent:
-    """The extent of `filters`; counted in an index, a hundredth of a µs for each message."""
+def extent(connection: sqlite3.Connection, filters: Filters, most: int = _MOST_GATHERED) -> Extent:
+    """The extent of `filters`, of at most so many messages; counted in an index, at a thirtieth of a µs for each."""
     where, values = filters.where(indexed_only=True)
     if where == "1":
         return Extent()
     size, low, high = connection.execute(
         "SELECT count(*), min(message_id), max(message_id)"
         f" FROM (SELECT m.message_id FROM messages AS m WHERE {where} LIMIT ?)",
-        (*values, _MOST_GATHERED + 1),
+        (*values, most + 1),
     ).fetchone()
-    return Extent() if size > _MOST_GATHERED else Extent(size, low or 0, high or 0)
+    return Extent() if size > most else Extent(size, low or 0, high or 0)
+
+
+def worth_gathering(matches: int) -> int:
+    """Of how many messages gathering may be cheaper than joining so many matches."""
+    return min(_MOST_GATHERED, int(matches * (JOIN - LOOK) / GATHER))
 
 
 def is_best_gathered(size: int | None, matches: int) -> bool:
     """Whether gathering the messages that fit is cheaper than joining the matches with theirs."""
-    return size is not None and size * GATHER + matches * LOOK < matches * JOIN
+    return size is not None and size <= worth_gathering(matches)
 
 
 def scopes(connection: sqlite3.Connection, filters: Filters, inside: Extent, matches: int) -> Iterator[Scope]:
     """What to try one after the other until a page is full; the last one holds everything."""
     everything = Scope(filters, by_window=is_best_gathered(inside.size, matches))
-    if not everything.by_window:
+    if not everything.by_window and not filters.are_sparse:
         whole = matches * (SCORE if filters.are_open else JOIN + SCORE)
         yield from _windows(connection, filters, windows(connection, inside, matches, wanted=_WANTED, whole=whole))
     yield everything

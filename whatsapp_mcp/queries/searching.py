@@ -118,7 +118,7 @@ def _filters(connection: sqlite3.Connection, asked: Asked, within: Interval) -> 
     is_me = me is not None and me[0] == sender
     return Filters(
         chat_id=asked.chat.id if asked.chat else None, start=within.start, end=within.end,
-        sender_id=None if is_me else sender, from_me=is_me if me else None, kinds=asked.kinds,
+        sender_id=None if is_me else sender, from_me=True if is_me else None, kinds=asked.kinds,
     )  # fmt: skip
 
 

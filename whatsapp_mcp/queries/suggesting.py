@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp import dates
 from whatsapp_mcp.queries.people import named
+from whatsapp_mcp.queries.scopes import extent
 from whatsapp_mcp.search.language import Unit, neighbours, parse, spelled
 from whatsapp_mcp.views import Suggestions
 
@@ -43,12 +44,14 @@ def _has_dates(filters: Filters) -> bool:
 
 
 def _times(connection: sqlite3.Connection, query: Query, filters: Filters) -> list[int]:
-    """When the hits within `filters` were sent, of the first matches only."""
+    """When the hits within `filters` were sent, of the first matches between the ids that can fit only."""
     where, values = filters.where()
+    inside = extent(connection, filters)
     rows = connection.execute(
-        "SELECT m.sent_at FROM (SELECT rowid AS id FROM message_index WHERE message_index MATCH ? LIMIT ?) AS hits"
+        "SELECT m.sent_at FROM (SELECT rowid AS id FROM message_index"
+        " WHERE message_index MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?) AS hits"
         f" CROSS JOIN messages AS m ON m.message_id = hits.id WHERE {where}",
-        (query.match(), _MOST_MATCHES, *values),
+        (query.match(), inside.low, inside.high, _MOST_MATCHES, *values),
     )
     return [moment for (moment,) in rows]
 
