@@ -47,17 +47,21 @@ IDS = st.sampled_from(["A1", "A2", "A3"])
 TIMES = st.integers(100, 104)
 TEXTS = st.sampled_from(["", "", "dinner at seven", "dinner at eight", "ארוחה"])
 
-SENDERS = {"A1": "15550100001@c.us", "A2": "900000000000002@lid", "A3": ""}
-"""Nobody else ever claims a message: WhatsApp's id stands for one sender."""
+SENDERS = {
+    "A1": ("15550100001@c.us", "900000000000002@lid"),
+    "A2": ("900000000000003@lid", "15550100002@c.us"),
+    "A3": ("", "15550100002@c.us"),
+}
+"""A message has one sender, who may be named by a number here and by a privacy id there, or not at all."""
 
 MESSAGES = built(
     Message,
-    chat=CHATS, id=IDS, sent_at=TIMES, sender=st.just(""), from_me=st.just(False),
+    chat=CHATS, id=IDS, sent_at=TIMES, sender=st.sampled_from([0, 1]), from_me=st.just(False),
     kind=st.sampled_from(["text", "unknown", "image"]), content=TEXTS, quoted_id=st.just("") | IDS, forwarded=st.booleans(),
     delivery=st.sampled_from(["", "sent", "read"]), edited=st.booleans(), deleted=st.booleans(),
     media_url=st.sampled_from(["", "https://media.example/1", "https://media.example/2"]),
     media_filename=st.sampled_from(["", "plan.pdf"]),
-).map(lambda message: message._replace(sender=SENDERS[message.id]))  # fmt: skip
+).map(lambda message: message._replace(sender=SENDERS[message.id][message.sender]))  # fmt: skip
 OUTGOING = built(Message, chat=CHATS, id=st.just("B1"), sent_at=TIMES, sender=st.just(ME), from_me=st.just(True), content=TEXTS)
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     MESSAGES,
@@ -79,10 +83,11 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         Members, group=GROUPS, seen_at=TIMES,
         members=st.lists(built(Member, id=PEOPLE, role=st.sampled_from(["member", "admin"])), max_size=2).map(tuple),
     ),
-    built(
-        Alias, one=st.sampled_from(["900000000000002@lid", ME]),
-        other=st.sampled_from(["15550100001@c.us", "15550100002@c.us"]),
-    ),
+    st.sampled_from([
+        Alias("900000000000002@lid", "15550100001@c.us"),
+        Alias("15550100002@c.us", "900000000000003@lid"),
+        Alias(ME, "15550100003@c.us"),
+    ]),
 )  # fmt: skip
 SIGHTINGS: st.SearchStrategy[list[Sighting]] = st.lists(st.tuples(st.integers(200, 202), RECORDS), min_size=1, max_size=14)
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from whatsapp_mcp.payload import Payload
+
 LID = "900000000000002@lid"
+BOB = "15550100003@c.us"
 
 
 @pytest.fixture
@@ -271,3 +274,67 @@ def test_a_history_whose_items_name_the_privacy_id_belongs_to_the_number_it_was_
     before = rows(store, "SELECT message_id, chat_id FROM messages")
     rebuild(store)
     assert rows(store, "SELECT message_id, chat_id FROM messages") == before
+
+
+def people(store: Store) -> list[tuple[Any, ...]]:
+    return rows(store, "SELECT whatsapp_id FROM contacts WHERE whatsapp_id <> 'me' ORDER BY whatsapp_id")
+
+
+def members_of(*pairs: tuple[str, str]) -> Payload:
+    participants = [{"id": number, "lid": lid, "isAdmin": False, "isSuperAdmin": False} for number, lid in pairs]
+    return answer("getGroupData", {"groupId": "120363000000000001@g.us", "subject": "Club", "participants": participants})
+
+
+def test_two_numbers_are_never_one_person_whatever_a_list_says(store: Store) -> None:
+    Ingest(store).receive(members_of((ALICE, LID), (BOB, LID)))
+    chats = [{"id": ALICE, "newChatId": BOB, "name": "", "type": "user"}]
+    Ingest(store).receive(answer("getChats", chats))
+    assert people(store) == [(ALICE,), (BOB,)]
+
+
+def test_one_stray_item_in_a_history_joins_nobody(store: Store) -> None:
+    Ingest(store).receive(history([incoming(2, "stray", chat=LID, senderId=LID), incoming(1, "mine")]))
+    assert rows(store, "SELECT whatsapp_chat_id FROM chats ORDER BY 1") == [(ALICE,), (LID,)]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"type": "outgoing", "typeMessage": ""},
+        incoming(3, "", chat=LID, senderId=LID, typeMessage="reactionMessage", extendedTextMessageData={"text": "👍"},
+                 quotedMessage={"stanzaId": "3AX"}),
+    ],
+)  # fmt: skip
+def test_a_leaked_privacy_id_is_recognised_behind_any_first_item(store: Store, first: dict[str, Any]) -> None:
+    Ingest(store).receive(history([first, incoming(1, "hello", chat=LID, senderId=LID)]))
+    assert rows(store, "SELECT whatsapp_chat_id FROM chats") == [(ALICE,)]
+
+
+def test_the_other_side_of_a_private_chat_is_one_person_also_under_a_privacy_id(store: Store) -> None:
+    Ingest(store).receive(answer("lastIncomingMessages", [incoming(1, "hidden sender", senderId=LID)]))
+    assert people(store) == [(ALICE,)]
+    assert rows(store, "SELECT whatsapp_id FROM messages JOIN contacts ON contact_id = sender_contact_id") == [(ALICE,)]
+
+
+def test_the_number_of_a_message_that_was_joined_away_is_never_given_out_again(tmp_path: Path) -> None:
+    path = tmp_path / "again.db"
+    with Store(path) as store:
+        store.apply([Message(ALICE, "X", 1, content="one")], RECEIVED_AT)
+        store.apply([Message(LID, "X", 1, content="one")], RECEIVED_AT)
+        store.apply([Alias(ALICE, LID)], RECEIVED_AT)
+    with Store(path) as store:
+        store.apply([Message(ALICE, "Y", 2, content="two")], RECEIVED_AT)
+        assert rows(store, "SELECT message_id, content FROM messages") == [(1, "one"), (3, "two")]
+
+
+def test_many_people_found_to_be_known_are_joined_at_once(store: Store) -> None:
+    pairs = [(f"1555010{number:04}@c.us", f"90000000{number:07}@lid") for number in range(20)]
+    for number, lid in pairs:
+        store.apply([Message("120363000000000001@g.us", f"N{number}", 1, sender=number, content="by number")], RECEIVED_AT)
+        store.apply([Message("120363000000000001@g.us", f"L{number}", 2, sender=lid, content="hidden")], RECEIVED_AT)
+    store.apply([Alias(*pair) for pair in pairs], RECEIVED_AT)
+    assert rows(store, "SELECT count(DISTINCT sender_contact_id), count(*) FROM messages") == [(20, 40)]
+    assert rows(store, "SELECT count(*) FROM sqlite_master WHERE name = 'messages_by_sender'") == [(0,)]
+    for table in ("messages", "message_index_docsize"):
+        store.connection.execute(f"DELETE FROM {table}")
+    rebuild(store)

@@ -130,10 +130,10 @@ def rebuild(store: Store) -> None:
 def _aliases(payload: Payload) -> Iterator[Alias]:
     """Relations come first in a rebuild, so that each person and chat has its final id, and with it its number, at once."""
     yield from relations_of(payload)
-    if payload.origin not in ITEMWISE:
-        for record in _records(payload, payload.items):
-            if isinstance(record, Alias):
-                yield record
+    telling = payload.items if payload.origin not in ITEMWISE else [item for item in payload.items if "@lid" in item]
+    for record in _records(payload, telling):
+        if isinstance(record, Alias):
+            yield record
 
 
 def _records(payload: Payload, items: Iterable[str]) -> Iterator[Record]:

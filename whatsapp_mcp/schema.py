@@ -11,6 +11,10 @@ A chat's ``name`` is settled from what a directory lists, the group's name or th
 or the profile. ``messages.quoted_message_id`` is no declared foreign key, since SQLite would scan all messages when one is
 joined into another; ``verify`` checks it instead.
 
+``payloads.digest`` seals a whole row: its text and everything said beside it. ``text_digest`` is of the text alone and stands
+only where a later answer with the same letters may refer to the row. Payloads are never deleted, so the counter that
+``AUTOINCREMENT`` keeps says how many there must be.
+
 ``message_index`` is contentless: it holds folded words only, so search costs no second copy of the texts. Its rows are
 replaced by the ``delete`` command with the old words (SQLite 3.40 has no ``contentless_delete``), which is why only the store
 writes here.
@@ -209,7 +213,7 @@ CREATE TABLE media_download_queue (
     last_error TEXT
 );
 CREATE TABLE payloads (
-    payload_id INTEGER PRIMARY KEY,
+    payload_id INTEGER PRIMARY KEY AUTOINCREMENT,
     origin TEXT NOT NULL,
     context TEXT NOT NULL,
     received_at INTEGER NOT NULL,
@@ -218,8 +222,10 @@ CREATE TABLE payloads (
     damaged INTEGER NOT NULL DEFAULT 0,
     encoding INTEGER NOT NULL,
     digest INTEGER NOT NULL,
+    text_digest INTEGER,
     body BLOB NOT NULL
 );
+CREATE INDEX payloads_by_text ON payloads (text_digest) WHERE text_digest IS NOT NULL;
 CREATE TABLE payload_items (
     bucket INTEGER NOT NULL,
     digest INTEGER NOT NULL,
@@ -266,7 +272,6 @@ JOINS: Final[dict[str, dict[str, str]]] = {
     "group_members": {"role": "latest last_seen_at", "first_seen_at": "first"},
     "chats": {"listed_name": "latest name_at", "is_archived": "latest archived_at"},
     "messages": {
-        "sender_contact_id": "known",
         "from_me": "any",
         "message_type": "revealed",
         "sent_at": "first",

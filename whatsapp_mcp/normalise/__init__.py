@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
 from whatsapp_mcp.normalise.journal import journal_records
 from whatsapp_mcp.normalise.notification import notification_records
-from whatsapp_mcp.normalise.values import identity, parse
-from whatsapp_mcp.records import Alias, Message, Record, Unreadable
+from whatsapp_mcp.normalise.values import are_number_and_privacy_id, identity, parse
+from whatsapp_mcp.records import Alias, Call, Deletion, Edit, Message, PollVote, Reaction, Receipt, Record, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ JOURNALS: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
 })  # fmt: skip
 """Origins whose items are journal items."""
+
+_IN_A_CHAT: Final = (Message, Edit, Deletion, Reaction, Receipt, PollVote, Call)
 
 NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
 """Origins whose items are notifications."""
@@ -46,18 +48,17 @@ def normalise(payload: Payload) -> list[Record]:
 
 
 def relations_of(payload: Payload) -> list[Alias]:
-    """What a whole answer says beyond its items.
+    """What a whole answer says beyond its items: that two ids are one person.
 
-    A history asked for under a number whose items name a privacy id, or the other way round, belongs to one person (Green API
-    tracker #826, #982, #1032).
+    A history asked for under a number, all of whose items name one privacy id, or the other way round, belongs to one person
+    (Green API tracker #826, #982, #1032). One stray item among others says nothing (tracker #427).
     """
-    if payload.origin not in NEWEST_FIRST or not payload.items:
+    asked = identity(payload.context.get("chatId")) if payload.origin in NEWEST_FIRST else ""
+    foreign = "@lid" if asked.endswith("@c.us") else "@c.us"
+    if not asked.endswith(("@c.us", "@lid")) or not any(foreign in item for item in payload.items):
         return []
-    asked = identity(payload.context.get("chatId"))
-    newest = records_of(payload.origin, payload.items[0], received_at=0, context={})
-    named = {record.chat for record in newest if isinstance(record, Message)}
-    kinds = {whatsapp_id.partition("@")[2] for whatsapp_id in (asked, *named)}
-    return [Alias(asked, said) for said in named] if kinds == {"c.us", "lid"} else []
+    named = {record.chat for record in normalise(payload) if isinstance(record, _IN_A_CHAT)}
+    return [Alias(asked, said) for said in named] if len(named) == 1 and are_number_and_privacy_id(asked, *named) else []
 
 
 def records_of(origin: str, item: str, *, received_at: int, context: Mapping[str, str]) -> list[Record]:

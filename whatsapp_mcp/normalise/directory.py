@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from whatsapp_mcp.normalise.values import (
     Item,
+    are_number_and_privacy_id,
     entries,
     flag,
     identity,
@@ -81,8 +82,7 @@ def _named_chat(whatsapp_id: str, seen_at: int, name: str, *, archived: bool | N
 
 
 def _alias(one: str, other: str) -> list[Record]:
-    both_are_people = one and other and not one.endswith(_GROUP_LIKE) and not other.endswith(_GROUP_LIKE)
-    return [Alias(one, other)] if both_are_people and one != other else []
+    return [Alias(one, other)] if are_number_and_privacy_id(one, other) else []
 
 
 def _contact_info(item: Item, received_at: int, context: Mapping[str, str]) -> list[Record]:

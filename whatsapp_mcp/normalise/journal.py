@@ -12,10 +12,22 @@ from typing import Final, NamedTuple, TypeAlias
 from whatsapp_mcp.normalise.content import content_of
 from whatsapp_mcp.normalise.parts import is_forwarded, quoted_id, usual_text
 from whatsapp_mcp.normalise.structured import option_name
-from whatsapp_mcp.normalise.values import Item, entries, flag, identity, known_flag, part, text, unix_seconds, whole
+from whatsapp_mcp.normalise.values import (
+    Item,
+    are_number_and_privacy_id,
+    entries,
+    flag,
+    identity,
+    known_flag,
+    part,
+    text,
+    unix_seconds,
+    whole,
+)
 from whatsapp_mcp.records import (
     DELIVERY_STATES,
     ME,
+    Alias,
     Call,
     Contact,
     Deletion,
@@ -56,9 +68,13 @@ def journal_records(item: Item) -> list[Record]:
         return [envelope]
     event = _EVENTS.get(type_message)
     records: list[Record] = [_message(item, envelope, type_message)] if event is None else event(item, envelope)
+    if isinstance(records[0], Unreadable):
+        return records
     contact = _contact(item, envelope)
-    if contact is not None and records and not isinstance(records[0], Unreadable):
+    if contact is not None:
         records.append(contact)
+    if envelope.sender != envelope.chat and are_number_and_privacy_id(envelope.sender, envelope.chat):
+        records.append(Alias(envelope.chat, envelope.sender))  # in a private chat nobody else can have written
     return records
 
 
@@ -184,7 +200,10 @@ def _poll_votes(item: Item, envelope: _Envelope) -> list[Record]:
     if not target:
         return [Unreadable("votes without a poll")]
     votes = [vote for vote in entries(data, "votes") if isinstance(vote, dict) and option_name(vote)]
-    return [PollVote(envelope.chat, target, option_name(vote), _voters(vote), envelope.at) for vote in votes]
+    counted = [PollVote(envelope.chat, target, option_name(vote), _voters(vote), envelope.at) for vote in votes]
+    if not counted and data.get("votes") == []:
+        counted = [PollVote(envelope.chat, target, "", (), envelope.at)]  # nobody votes any more
+    return [*counted]
 
 
 def _voters(vote: Item) -> tuple[str, ...]:

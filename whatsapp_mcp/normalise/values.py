@@ -153,3 +153,8 @@ def _identity(spelled: str) -> str:
     if person:
         return f"{person[1]}@lid" if person[2] == "lid" else f"{person[1]}@c.us"
     return spelled if _OTHER.fullmatch(spelled) else ""
+
+
+def are_number_and_privacy_id(one: str, other: str) -> bool:
+    """Whether two ids may be one person: two numbers never are, whatever a list says."""
+    return {one.partition("@")[2], other.partition("@")[2]} == {"c.us", "lid"}

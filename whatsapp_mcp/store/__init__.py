@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Mark", "Store"]
 
+_WORTH_AN_INDEX = 8
+"""So many contacts that move at once pay for an index on senders, which is not worth its space otherwise: to move a contact,
+and to prove that nothing points to it any more, SQLite walks all messages.
+"""
+
 
 class Store:
     """An archive opened for writing.
@@ -115,10 +120,15 @@ class Store:
             self._relate(sorted_records.get(Alias, ()))
             return self._apply(sorted_records, received_at)
 
-    def _relate(self, aliases: Iterable[Alias]) -> None:
+    def _relate(self, aliases: Sequence[Alias]) -> None:
+        many = sum(self.people.moves(alias.one, alias.other) for alias in aliases) >= _WORTH_AN_INDEX
+        if many:
+            self.connection.execute("CREATE INDEX messages_by_sender ON messages (sender_contact_id)")
         for alias in aliases:
             self.people.relate(alias.one, alias.other)
         self.join_chats()
+        if many:
+            self.connection.execute("DROP INDEX messages_by_sender")
 
     def join_chats(self) -> None:
         """Finish what `People.relate` found: chats that turned out to be one."""

@@ -1,5 +1,8 @@
 """Our own integer keys: handed out one after the other, and the same again after a rebuild.
 
+A number is never given out twice: where a row goes because it turned out to be another one, the largest number so far is
+kept in ``cursors``, so that a handle in somebody's notes cannot come to name a stranger's message.
+
 A handle such as ``m1234`` in somebody's notes must still name the same message when the archive was rebuilt from its
 payloads, so a rebuild first remembers which natural key had which number.
 """
@@ -18,6 +21,8 @@ _NATURAL: Final = {
     "messages": ("message_id", "SELECT message_id, chat_id, whatsapp_message_id FROM messages"),
 }
 
+_MARK: Final = "highest number in "
+
 
 class Ids:
     """The next number of each table; reserved ones first."""
@@ -31,9 +36,17 @@ class Ids:
     def reload(self) -> None:
         """Read the largest numbers anew, as after a rollback."""
         self._next = {
-            table: self._connection.execute(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}").fetchone()[0]
+            table: self._connection.execute(
+                f"SELECT 1 + max(coalesce((SELECT max({column}) FROM {table}), 0),"
+                " coalesce((SELECT cast(value AS INTEGER) FROM cursors WHERE name = ?), 0))",
+                (_MARK + table,),
+            ).fetchone()[0]
             for table, (column, _) in _NATURAL.items()
         }
+
+    def keep_mark(self, table: str) -> None:
+        """Before rows of `table` go: remember durably how far the numbers went."""
+        self._connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (_MARK + table, str(self._next[table] - 1)))
 
     def reserve(self) -> None:
         """Remember who has which number now, to give it out again for the same natural key."""

@@ -78,7 +78,7 @@ class Messages:
             if message.edited and message.content:
                 versions.setdefault(key, set()).add(("flagged", 0, message.content))
                 values[_CONTENT] = ""
-            batch[key] = _folded(batch[key], values, key, versions) if key in batch else values
+            batch[key] = self._folded(batch[key], values, key, versions) if key in batch else values
         return self._write(batch, versions)
 
     def _values(self, message: Message, received_at: int) -> Values:
@@ -120,7 +120,7 @@ class Messages:
 
     def _join(self, old: Row, new: Row, versions: dict[Key, set[Version]]) -> None:
         key = (old["chat_id"], old["whatsapp_message_id"])
-        changes = join("messages", old, new)
+        changes = self._joined(old, new)
         if self._is_versioned(key):
             texts = versions.setdefault(key, set())
             if new["content"]:
@@ -132,6 +132,25 @@ class Messages:
         elif new["content"] not in ("", old["content"]):
             _note_originals(versions, key, old["content"], new["content"])
         self.change(old, changes)
+
+    def _joined(self, old: Row, new: Row) -> Row:
+        """What changes in a message; its sender is decided by ids, since our keys depend on the order of arrival."""
+        changes = join("messages", old, new)
+        one, other = old["sender_contact_id"], new["sender_contact_id"]
+        if None in {one, other} or old["from_me"] != new["from_me"]:
+            sender = max((old["from_me"], one or 0), (new["from_me"], other or 0))[1] or one or other
+        else:
+            sender = self._people.preferred(one, other)
+        return changes if sender == one else {**changes, "sender_contact_id": sender}
+
+    def _folded(self, old: Values, new: Values, key: Key, versions: dict[Key, set[Version]]) -> Values:
+        """Two sightings in one batch as one."""
+        one, other = _named(old), _named(new)
+        if one["content"] and other["content"] and one["content"] != other["content"]:
+            _note_originals(versions, key, one["content"], other["content"])
+        one.update(self._joined(one, other))
+        one["content"] = one["content"] or other["content"]
+        return list(one.values())
 
     def _is_versioned(self, key: Key) -> bool:
         query = "SELECT 1 FROM message_versions WHERE chat_id = ? AND whatsapp_message_id = ? LIMIT 1"
@@ -295,6 +314,8 @@ class Messages:
         moving = self._connection.execute(_SELECT, (losing,)).fetchall()
         lost = [dict(zip(COLUMNS, row, strict=True)) for row in moving]
         doubles = self._existing(winning, [row["whatsapp_message_id"] for row in lost])
+        if doubles:
+            self._ids.keep_mark("messages")
         for row in lost:
             if row["whatsapp_message_id"] in doubles:
                 self._join_double(row, doubles[row["whatsapp_message_id"]])
@@ -309,7 +330,7 @@ class Messages:
         self._connection.execute("DELETE FROM messages WHERE message_id = ?", (lost["message_id"],))
         self._unindex(lost)
         versions: dict[Key, set[Version]] = {}
-        changes = join("messages", kept, lost)
+        changes = self._joined(kept, lost)
         if not self._is_versioned(key) and not self._is_versioned(lost_key):
             if not kept["content"]:
                 changes["content"] = lost["content"]
@@ -344,16 +365,6 @@ class Messages:
 
 def _note_originals(versions: dict[Key, set[Version]], key: Key, *texts: str) -> None:
     versions.setdefault(key, set()).update(("original", 0, text) for text in texts if text)
-
-
-def _folded(old: Values, new: Values, key: Key, versions: dict[Key, set[Version]]) -> Values:
-    """Two sightings in one batch as one."""
-    one, other = _named(old), _named(new)
-    if one["content"] and other["content"] and one["content"] != other["content"]:
-        _note_originals(versions, key, one["content"], other["content"])
-    one.update(join("messages", one, other))
-    one["content"] = one["content"] or other["content"]
-    return list(one.values())
 
 
 def _named(values: Values) -> Row:

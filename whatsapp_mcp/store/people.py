@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.store.ids import Ids
 
 _BY_CHAT = ("message_versions", "deletions", "receipts", "reactions", "poll_votes", "poll_tallies", "calls")
+_NUMBER = "@c.us"
 _GROUP_LIKE = ("@g.us", "@broadcast", "@newsletter")
 
 
@@ -37,6 +38,9 @@ class People:
         """Read everything anew, as after a rollback."""
         read = self._connection.execute
         self._canonical: dict[str, str] = dict(read("SELECT whatsapp_id, canonical_id FROM aliases"))
+        self._others: dict[str, list[str]] = {}
+        for whatsapp_id, canonical in self._canonical.items():
+            self._others.setdefault(canonical, []).append(whatsapp_id)
         self._contacts: dict[str, int] = dict(read("SELECT whatsapp_id, contact_id FROM contacts"))
         self._chats: dict[str, int] = dict(read("SELECT whatsapp_chat_id, chat_id FROM chats"))
         self._groups: dict[str, int] = dict(read("SELECT whatsapp_group_id, group_id FROM groups"))
@@ -156,16 +160,32 @@ class People:
         )
 
     def relate(self, one: str, other: str) -> None:
-        """Learn that two ids are one person."""
-        winner, loser = sorted((self.canonical(one), self.canonical(other)), key=_preference)
-        if winner == loser:
+        """Learn that two ids are one person.
+
+        Two numbers are never one person: a privacy id that is claimed for a second number stays with the first, because a
+        wrong join cannot be undone, while a missing one only shows a person twice. The payloads keep the claim.
+        """
+        winner, loser = sorted((self.canonical(one), self.canonical(other)), key=preference)
+        if winner == loser or (winner.endswith(_NUMBER) and loser.endswith(_NUMBER)):
             return
-        members = [loser, *(known for known, canonical in self._canonical.items() if canonical == loser)]
-        for member in members:
+        for member in [loser, *self._others.pop(loser, ())]:
             self._canonical[member] = winner
+            self._others.setdefault(winner, []).append(member)
             self._connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (member, winner))
         self._join_contacts(loser, winner)
         self._join_chats(loser, winner)
+
+    def moves(self, one: str, other: str) -> bool:
+        """Whether relating these two would move rows from one contact to another."""
+        ids = {self.canonical(one), self.canonical(other)}
+        return len(ids) > 1 and ids <= self._contacts.keys()
+
+    def preferred(self, one: int, other: int) -> int:
+        """Of two contacts claimed for the same message the one with the better id, whatever their keys."""
+        if one == other:
+            return one
+        query = "SELECT whatsapp_id, contact_id FROM contacts WHERE contact_id IN (?, ?)"
+        return int(min(self._connection.execute(query, (one, other)), key=lambda row: preference(row[0]))[1])
 
     def _join_contacts(self, loser: str, winner: str) -> None:
         losing = self._contacts.pop(loser, None)
@@ -177,6 +197,7 @@ class People:
             identity = {"whatsapp_id": winner, "phone_number": _phone_number(winner)}
             rows.update(self._connection, "contacts", {"contact_id": losing}, identity)
             return
+        self._ids.keep_mark("contacts")
         self._move_contact(losing, winning)
 
     def _move_contact(self, losing: int, winning: int) -> None:
@@ -210,6 +231,7 @@ class People:
 
     def finish_join(self, losing: int, winning: int) -> None:
         """Move what hangs on a joined-away chat beside its messages, then drop the chat."""
+        self._ids.keep_mark("chats")
         for table in _BY_CHAT:
             rows.move(self._connection, table, "chat_id", losing, winning)
         old = rows.find(self._connection, "chats", {"chat_id": losing}) or {}
@@ -249,7 +271,7 @@ def _phone_number(whatsapp_id: str) -> str | None:
     return number if kind == "c.us" and number.isascii() and number.isdigit() else None
 
 
-def _preference(whatsapp_id: str) -> tuple[int, int, str]:
+def preference(whatsapp_id: str) -> tuple[int, int, str]:
     """A number before a privacy id before an export's name before the owner's stand-in; ties by the id itself."""
     kinds = ("@c.us", "@lid")
     rank = next((place for place, suffix in enumerate(kinds) if whatsapp_id.endswith(suffix)), len(kinds))
