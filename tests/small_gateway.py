@@ -42,7 +42,8 @@ class SmallGateway:
     """`faults` maps ``method`` or ``method chatId`` to an answer, or to a function that gives one or None."""
 
     histories: dict[str, int] = field(default_factory=dict)
-    contacts: list[str] = field(default_factory=list)
+    contacts: list[str] | None = None
+    """Whom getContacts names; without a list of its own, those of the histories."""
     listed: list[dict[str, object]] | None = None
     recent: list[str] = field(default_factory=list)
     state: str = "authorized"
@@ -72,7 +73,8 @@ class SmallGateway:
             },
             "getChats": self._chats,
             "getContacts": lambda: [
-                {"id": one, "name": "Sam Example", "contactName": "", "type": "user"} for one in self.contacts
+                {"id": one, "name": "Sam Example", "contactName": "", "type": "user"}
+                for one in (self.histories if self.contacts is None else self.contacts)
             ],
             "lastIncomingMessages": lambda: [message(one, number) for number, one in enumerate(self.recent)],
             "lastOutgoingMessages": list,

@@ -114,7 +114,7 @@ def account(
     return SmallGateway(
         histories={person(2): 5, person(3): 7, group(1): 30, person(4): 1},
         listed=listed,
-        contacts=contacts or [],
+        contacts=contacts,
         recent=recent or [],
         state=state,
         faults=faults or {},

@@ -8,9 +8,7 @@ import pytest
 from small_gateway import group, person
 from sync_desk import account, desk
 
-from whatsapp_mcp.errors import (
-    RequestRefused,
-)
+from whatsapp_mcp.errors import NotFound
 from whatsapp_mcp.sync import silent_caps
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ async def test_a_shallow_look_at_a_chat_does_not_call_it_complete(tmp_path: Path
 
 async def test_an_unknown_chat_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
     async with desk(tmp_path, account(faults={"getChatHistory": (400, '{"message":"chatId not found"}')})) as d:
-        with pytest.raises(RequestRefused, match="chatId not found"):
+        with pytest.raises(NotFound):
             await d.chat(person(99))
         assert d.rows("SELECT count(*) FROM chats WHERE whatsapp_chat_id LIKE '%0099%'") == [(0,)]
         assert d.state() == "failed"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.ingest import Ingest
     from whatsapp_mcp.queries import Queries
     from whatsapp_mcp.store import Store
+    from whatsapp_mcp.store.reading import Reader
 
 LOCK_NAME: Final = "writer.lock"
 PID_NAME: Final = "writer.pid"
@@ -83,6 +84,17 @@ class Archive:
             ensure_private_file(self.database)
             with Store(self.database) as store:
                 yield Writer(store, Ingest(store))
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """What is stored, payloads included, as it is now: without the lock, without writing, also while a sync runs.
+
+        Raises `StorageError` when there is no archive, or when it cannot be read.
+        """
+        from whatsapp_mcp.store.reading import Reader
+
+        with storage_errors(), self.queries.database.walking() as connection:
+            yield Reader(connection)
 
     def gateway(self) -> GreenApi:
         """The client of Green API, to be entered with ``async with``; raises `SettingsError` without credentials."""

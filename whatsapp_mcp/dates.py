@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import ceil, floor
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from whatsapp_mcp.errors import UsageError
@@ -40,7 +41,7 @@ _UNIT: Final = "(?P<unit>minute|hour|day|week|month|year)"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time in unix seconds, half-open; an instant has ``start == end``."""
+    """A stretch of time in unix seconds, half-open; an instant has ``start == end``, or within a second its bounds."""
 
     start: int
     end: int
@@ -148,8 +149,8 @@ def _day(match: re.Match[str], here: _Now) -> Span:
 def _moment(match: re.Match[str], here: _Now) -> Span:
     text = match[0].upper().replace("/", "-")
     moment = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))
-    instant = int((moment if moment.tzinfo else moment.replace(tzinfo=here.zone)).timestamp())
-    return Span(instant, instant)
+    instant = (moment if moment.tzinfo else moment.replace(tzinfo=here.zone)).timestamp()
+    return Span(floor(instant), ceil(instant))  # messages are known to the second, and none of a begun one is left out
 
 
 def _unix(match: re.Match[str], _here: _Now) -> Span:

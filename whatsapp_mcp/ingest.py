@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.normalise import NEWEST_FIRST, records_of, relations_of
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
 from whatsapp_mcp.store.payloads import ITEMWISE
+from whatsapp_mcp.store.reading import marked_chats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from whatsapp_mcp.payload import Payload
     from whatsapp_mcp.store import Mark, Store
+    from whatsapp_mcp.store.reading import Readable
 
 _REPLAY_BATCH: Final = 2000
 """Records applied at once in a replay: enough to work in bulk, little enough to keep memory flat."""
@@ -92,11 +94,11 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def replay(source: Store, target: Store) -> None:
+def replay(source: Readable, target: Store) -> None:
     """Apply every payload stored in `source` to `target`, in the order of arrival.
 
     Raises:
-        DatabaseCorrupt: a stored payload is not what was received.
+        DatabaseCorrupt: a stored payload is missing or not what was received.
 
     """
     batch: list[Record] = []
@@ -116,14 +118,16 @@ def rebuild(store: Store) -> None:
     """Make everything above the payloads anew, in one transaction; our integer keys, and so all handles, stay.
 
     Raises:
-        DatabaseCorrupt: a stored payload is not what was received; nothing changed.
+        DatabaseCorrupt: a stored payload is missing or not what was received; nothing changed.
 
     """
     with store.transaction():
+        marked = marked_chats(store.connection)
         aliases = [alias for payload in store.payloads.replay() for alias in _aliases(payload)]
         store.begin_rebuild()
         store.apply(aliases, 0)
         replay(store, store)
+        store.keep_chats(marked)
         store.end_rebuild()
 
 

@@ -10,6 +10,7 @@ send (tracker #505): items that can be read are kept, and `damaged` says that so
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _decode = json.JSONDecoder(strict=False).raw_decode
 _BLANKS = " \t\r\n\ufeff"
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
+"""Strings, also one that the end cuts off, and brackets outside of them."""
 _SEPARATORS = " \t\r\n,"
 
 
@@ -71,9 +74,22 @@ def _cut_array(body: str, position: int) -> tuple[tuple[str, ...], bool]:
         try:
             position = _decode(body, start)[1]
         except (ValueError, RecursionError):
-            items.append(body[start:])
-            return tuple(items), True
+            damaged = True
+            position = _end_of_item(body, start)
         items.append(body[start:position])
+
+
+def _end_of_item(body: str, start: int) -> int:
+    """Where an item ends that Python does not read (a number of 5,000 digits, a depth of 1,000), so that the next ones are had.
+
+    Only brackets and strings are looked at; an item that never closes, or does not begin as an object, is the whole rest.
+    """
+    depth = 0
+    for token in _BRACKETS.finditer(body, start) if body[start] == "{" else ():
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth <= 0:
+            return token.end()
+    return len(body)
 
 
 def _skip(body: str, position: int, what: str) -> int:

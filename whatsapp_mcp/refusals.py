@@ -15,6 +15,7 @@ from whatsapp_mcp.errors import ArchiveError, DatabaseCorrupt, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from logging import LogRecord
 
 _FULL: Final = "The disk is full."
 _FREE_SPACE: Final = "Free some space, then run the command again; nothing stored was lost."
@@ -38,6 +39,8 @@ _OF_DISK: Final = {
     errno.EROFS: (_READ_ONLY, _ALLOW),
     errno.EACCES: (_READ_ONLY, _ALLOW),
     errno.EPERM: (_READ_ONLY, _ALLOW),
+    errno.EFBIG: ("A file may not grow that large here.", "Raise the limit (`ulimit -f`) or use another disk, then run again."),
+    errno.EISDIR: ("A folder stands where a file belongs.", "Move it away, or choose another folder with --home."),
     errno.ENOTDIR: ("The archive's folder is a file.", "Choose another folder with --home."),
     errno.EEXIST: ("The archive's folder is a file.", "Choose another folder with --home."),
 }
@@ -76,10 +79,42 @@ def _from_sqlite(error: sqlite3.Error) -> ArchiveError | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code; the rest says where
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DatabaseCorrupt("SQLite cannot read the archive's database.")
+    if _quotes_a_text(error):
+        what = "A text in the database is damaged."
+        return DatabaseCorrupt(what, advice="Run `whatsapp-mcp verify`: it says where and what to do.")
     if code not in _OF_SQLITE:
         return None
     what, advice = _OF_SQLITE[code]
     return StorageError(what, advice=advice)
+
+
+def _quotes_a_text(error: sqlite3.Error) -> bool:
+    """Python's complaint of a text that is no UTF-8 (sqlite3, module `statement`): it has no code and quotes the whole text."""
+    return str(error).startswith("Could not decode to UTF-8")
+
+
+def hush(error: BaseException | None) -> None:
+    """Take out of an error, and of all that led to it, the words in which SQLite quotes what is stored.
+
+    To be called before a traceback is shown or logged; class and place stay.
+    """
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, sqlite3.Error):
+            one.args = ()
+        waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def hush_record(record: LogRecord) -> LogRecord:
+    """`hush` every error that a line of a log would show."""
+    values = record.args.values() if isinstance(record.args, dict) else record.args or ()
+    for shown in (record.exc_info[1] if record.exc_info else None, *values):
+        hush(shown if isinstance(shown, BaseException) else None)
+    return record
 
 
 def _placed(what: str, filename: object) -> str:

@@ -22,10 +22,14 @@ writes here.
 
 from __future__ import annotations
 
+from functools import partial
+from re import MULTILINE, findall
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from sqlite_utils import Database
 
@@ -307,6 +311,22 @@ DERIVED: Final = (
     "messages", "chats", "group_snapshots", "group_members", "groups", "aliases", "contacts",
 )  # fmt: skip
 """What a rebuild makes anew from the payloads, in an order that foreign keys allow to empty."""
+
+
+NEEDED: Final = frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", TABLES, MULTILINE))
+"""The tables without which nothing can be asked or stored."""
+
+FOREIGN: Final = "The archive's database belongs to another program."
+CHOOSE_ANOTHER: Final = "Choose another folder with --home; the file was not touched."
+
+
+lenient_text: Final[Callable[[bytes], str]] = partial(str, encoding="utf-8", errors="replace")
+"""The ``text_factory`` of every connection: a damaged letter must not hide the rest, and SQLite's complaint quotes it all."""
+
+
+def is_foreign(version: int, names: AbstractSet[str]) -> bool:
+    """Whether a database of that ``user_version`` with tables of these names is none of this program's."""
+    return bool(names) and not (version and names & NEEDED)
 
 
 def migrate(database: Database) -> None:

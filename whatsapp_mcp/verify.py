@@ -1,4 +1,4 @@
-"""Walks the ladder rung by rung and says what it finds; it repairs nothing.
+"""Walks the ladder rung by rung and says what it finds; it repairs nothing and writes nothing.
 
 Payloads → records → tables → index. The quick walk asks SQLite and counts; the thorough one replays every stored payload into
 an empty archive beside this one and compares them row by row, so it notices one changed letter on any rung.
@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING
 from whatsapp_mcp.errors import DatabaseCorrupt
 from whatsapp_mcp.ingest import replay
 from whatsapp_mcp.store import Store
-from whatsapp_mcp.store.census import census
-from whatsapp_mcp.store.checks import counts, integrity, payload_digests
+from whatsapp_mcp.store.census import differences
+from whatsapp_mcp.store.checks import counts, integrity, odd_items
+from whatsapp_mcp.store.reading import marked_chats
+from whatsapp_mcp.store.rebuilding import is_derived
+from whatsapp_mcp.store.structure import REPLACEABLE, odd_values, oddities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from whatsapp_mcp.store.reading import Readable
+    from whatsapp_mcp.store.structure import Oddity
+
+_FILE_ADVICE = "Restore the newest backup, or sync into a new home; keep the damaged file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +34,57 @@ class Finding:
     """One thing that is not as it should be."""
 
     rung: str
-    """``file``, ``payloads``, ``references``, ``settled``, ``figures``, ``people``, ``index`` or a table's name."""
+    """``file``, ``tables``, ``schema``, ``payloads``, ``references``, ``settled``, ``figures``, ``people``, ``index`` or a
+    table's name."""
     what: str
     """A sentence for a person; never a message's text."""
     advice: str = "Run `whatsapp-mcp rebuild`: it makes everything anew from the stored payloads."
 
 
-_FILE_ADVICE = "Restore the newest backup, or sync into a new home; keep the damaged file."
-
-
-def verify(store: Store, *, thorough: bool = False) -> list[Finding]:
-    """Everything that is wrong with an archive; empty when it is sound."""
-    found = [Finding(rung, f"The database: {what}.", _FILE_ADVICE) for rung, what in integrity(store.connection)]
-    if any(finding.rung == "file" for finding in found):
+def verify(source: Readable, *, thorough: bool = False) -> list[Finding]:
+    """Everything that is wrong with an archive; empty when it is sound. Makes temporary tables at most."""
+    found = [_of_file(rung, what) for rung, what in integrity(source.connection)]
+    if "file" not in _rungs(found):
+        found += map(_of_structure, oddities(source.connection))
+    if _rungs(found) & {"file", "tables"}:
         return found
-    found += [Finding(rung, f"{number} {what}.") for rung, what, number in counts(store.connection)]
-    found += _payloads(store)
-    if thorough and not any(finding.rung == "payloads" for finding in found):
-        found += _compare(store)
+    found += _values(source)
+    found += [Finding(rung, f"{number} {what}.") for rung, what, number in counts(source.connection)]
+    if "payloads" not in _rungs(found):
+        found += _payloads(source)
+    if thorough and "payloads" not in _rungs(found):
+        found += _compare(source)
     return found
 
 
-def _payloads(store: Store) -> Iterator[Finding]:
+def _rungs(found: Iterable[Finding]) -> set[str]:
+    return {finding.rung for finding in found}
+
+
+def _of_file(rung: str, what: str) -> Finding:
+    said = f"The database: {what}."
+    return Finding(rung, said, _FILE_ADVICE) if rung == "file" else Finding(rung, said)
+
+
+def _of_structure(oddity: Oddity) -> Finding:
+    what = f"The {oddity.kind} {oddity.name} is {oddity.state}."
+    if oddity.kind in REPLACEABLE:
+        return Finding("schema", what)
+    if oddity.state == "foreign":
+        return Finding("schema", what, f"Drop it (`DROP TRIGGER {oddity.name}`), then run `whatsapp-mcp rebuild`.")
+    return Finding("tables", what, _FILE_ADVICE)
+
+
+def _values(source: Readable) -> Iterator[Finding]:
+    for table, what, number in odd_values(source.connection):
+        said = f"{number} {what}."
+        rung = "payloads" if table == "payload_items" else table
+        yield Finding(rung, said) if is_derived(table) else Finding(rung, said, _FILE_ADVICE)
+
+
+def _payloads(source: Readable) -> Iterator[Finding]:
     try:
-        odd = payload_digests(store)
+        odd = odd_items(source)
     except DatabaseCorrupt as error:
         yield Finding("payloads", error.what, _FILE_ADVICE)
         return
@@ -57,13 +92,10 @@ def _payloads(store: Store) -> Iterator[Finding]:
         yield Finding("payloads", f"{odd} stored items are not registered, or registered without being stored.", _FILE_ADVICE)
 
 
-def _compare(store: Store) -> Iterator[Finding]:
+def _compare(source: Readable) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-verify-") as folder, Store(Path(folder) / "replayed.db") as replayed:
-        replay(store, replayed)
-        expected = census(replayed.connection)
-    for table, rows in census(store.connection).items():
-        missing, extra = len(expected[table] - rows), len(rows - expected[table])
-        if missing or extra:
-            yield Finding(
-                table, f"{table}: {extra} rows are not what the payloads say, {missing} rows that they say are not there."
-            )
+        replay(source, replayed)
+        replayed.keep_chats(marked_chats(source.connection))
+        for table, extra, missing in differences(source.connection, replayed.connection):
+            what = f"{table}: {extra} rows are not what the payloads say, {missing} rows that they say are not there."
+            yield Finding(table, what)

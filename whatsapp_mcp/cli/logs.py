@@ -7,6 +7,7 @@ import logging.handlers
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.app import ensure_private_file, ensure_private_folder
+from whatsapp_mcp.refusals import hush_record
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -39,7 +40,7 @@ class _Redacting(logging.Formatter):
         self._token = token
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._token)
+        return redact(super().format(hush_record(record)), self._token)
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):

@@ -125,7 +125,7 @@ def _add_messages(commands: _Commands) -> None:
     _dates(read)
     _page(read)
     search = commands.add("search", "reading.search", "search all messages")
-    search.add_argument("query", metavar="QUERY", help='words that must all occur; "…" a phrase; OR; -word; word*')
+    search.add_argument("query", metavar="QUERY", help='words that must all occur; "…" a phrase; OR; -word; word*; "" lists')
     search.add_argument("--chat", metavar="CHAT", help=_CHAT)
     search.add_argument("--sender", metavar="SENDER", help="a person's name, number or id, or me")
     search.add_argument("--kind", action="append", metavar="TYPE", default=[], help="image, voice, …; may be repeated")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from whatsapp_mcp.cli import objects
 from whatsapp_mcp.cli.progress import duration
 from whatsapp_mcp.cli.terminal import many, moment, say, say_json, say_table, size
+from whatsapp_mcp.server.fencing import inline, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +43,13 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
         yield f"Unreadable   {found.unreadable:,} items of {found.payloads:,} payloads are kept, and not understood"
     for run in found.runs[:3]:
         yield f"Run {run.run_id:<8} {_run_line(run, zone)}"
+        if run.last_error:
+            yield f"             {run.last_error}"
     for failure in found.failures[:10]:
-        yield f"Failed       {failure.chat.name}: {failure.error} (sync chat {failure.chat.id} tries again)"
+        told = f"{inline(failure.chat.name)}: {inline(failure.error, 200)}"
+        yield f"Failed       {told} (sync chat {failure.chat.id} tries again)"
     if found.truncated:
-        yield f"Cut off      {', '.join(chat.name for chat in found.truncated[:10])}"
+        yield f"Cut off      {', '.join(inline(chat.name) for chat in found.truncated[:10])}"
     if covered.note:
         yield covered.note
 
@@ -94,7 +98,15 @@ def chats(command: Command) -> int:
         ),
     )
     say(f"{len(found):,} of {total:,} chats{_go_on(cursor)}")
+    if not found:
+        say(_no_chat(command, args.query))
     return 0
+
+
+def _no_chat(command: Command, query: str | None) -> str:
+    near = command.archive.queries.nearest(query, "chat") if query else ()
+    named = f"The nearest: {', '.join(map(literal, near))}. " if near else ""
+    return f"{named}`whatsapp-mcp chats` lists all, `whatsapp-mcp status` says what is archived."
 
 
 def read(command: Command) -> int:
@@ -142,14 +154,14 @@ def _page_end(page: Page, zone: ZoneInfo) -> str:
     hits = sum(message.is_hit for message in page.messages)
     of_all = f" of {page.total:,}" if page.total is not None and page.total > hits else ""
     lines = [f"{hits:,}{of_all} shown, {page.interval.text}{_go_on(page.next_cursor)}"]
-    covered = page.coverage
-    known = f"{many(covered.messages, 'message')} in {many(covered.chats, 'chat')}, {_span(covered, zone)}"
-    lines.append(f"Looked through {known}. {covered.note}".rstrip())
+    lines.append(f"Looked through {_looked_through(page.coverage, zone)}. {page.coverage.note}".rstrip())
     if page.suggestions and page.suggestions.near_words:
         lines.append(f"Words that are near: {', '.join(page.suggestions.near_words)}")
     if page.suggestions and page.suggestions.months_with_hits:
         months = (f"{month} ({count:,})" for month, count in page.suggestions.months_with_hits.items())
         lines.append(f"Found outside of these dates: {', '.join(months)}")
+    if not hits:
+        lines.append("Try other words or dates or fewer filters; `whatsapp-mcp status` says what is archived.")
     return "\n".join(lines)
 
 
@@ -167,9 +179,9 @@ def analyze(command: Command) -> int:
     if args.json:
         say_json(objects.analysis_object(found, zone))
         return 0
-    for line in _analysis_lines(found):
+    for line in _analysis_lines(found, zone):
         say(line)
-    for title, counts in found.breakdowns.items():
+    for title, counts in found.breakdowns.items() if found.messages else ():
         say(f"\nBy {title}")
         say_table(
             (title, "messages", "sent", "received"), ((one.label, one.messages, one.sent, one.received) for one in counts)
@@ -177,13 +189,19 @@ def analyze(command: Command) -> int:
     return 0
 
 
-def _analysis_lines(found: Analysis) -> Iterable[str]:
+def _analysis_lines(found: Analysis, zone: ZoneInfo) -> Iterable[str]:
     yield f"{found.interval.text}: {many(found.messages, 'message')} ({found.sent:,} sent, {found.received:,} received)"
     yield f"in {many(found.chats, 'chat')} by {many(found.contacts, 'contact')}; {found.media:,} with media"
     if found.busiest_day:
         yield f"Busiest day: {found.busiest_day.label} with {found.busiest_day.messages:,} messages"
     if found.coverage.note:
         yield found.coverage.note
+    if not found.messages:
+        yield f"Looked through {_looked_through(found.coverage, zone)}. Try a wider interval, or without --chat and --contact."
+
+
+def _looked_through(covered: Coverage, zone: ZoneInfo) -> str:
+    return f"{many(covered.messages, 'message')} in {many(covered.chats, 'chat')}, {_span(covered, zone)}"
 
 
 def export(command: Command) -> int:
@@ -201,6 +219,8 @@ def export(command: Command) -> int:
         say_json(objects.export_object(done))
     else:
         say(f"{many(done.messages, 'message')}, {size(done.size)}: {done.path}")
+        if not done.messages:
+            say(f"Nothing is archived of {interval.text}: {_looked_through(covered, zone)}. {covered.note}".rstrip())
     return 0
 
 

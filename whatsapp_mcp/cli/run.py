@@ -16,7 +16,7 @@ from whatsapp_mcp.app import Archive
 from whatsapp_mcp.cli.logs import log_path, redact, start_log, stop_log
 from whatsapp_mcp.cli.parser import parse
 from whatsapp_mcp.config import Settings
-from whatsapp_mcp.refusals import foreseen
+from whatsapp_mcp.refusals import foreseen, hush
 
 if TYPE_CHECKING:
     import argparse
@@ -91,6 +91,7 @@ def _stopped(words: Sequence[str]) -> int:
 
 def _complain(error: Exception, *, token: str, debug: bool, settings: Settings | None) -> int:
     known = foreseen(error)
+    hush(error)
     if debug:
         print(redact("".join(traceback.format_exception(error)), token), file=sys.stderr, end="")
     line = str(known) if known else _unforeseen(error, settings)

@@ -6,9 +6,10 @@ Text from WhatsApp is cleaned like in the MCP answers, so that no message can mo
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.server.fencing import clean, inline
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
+_STEERING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""C1 controls, marks of direction, line ends and half letters; JSON escapes the controls below the blank itself."""
+
+
 def say(text: str) -> None:
     """Print a line of text that may hold what people wrote."""
     print(clean(text))
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
-    """Print a JSON document; letters of every alphabet stay readable."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a JSON document; letters of every alphabet stay readable, what could steer a terminal stands as an escape."""
+    print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,4 +1,4 @@
-"""The commands that write to the archive, each under the writer's lock."""
+"""The commands that write to the archive, each under the writer's lock, and the one that proves what they wrote."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import anyio
 from whatsapp_mcp.cli import objects
 from whatsapp_mcp.cli.progress import ProgressLine, duration
 from whatsapp_mcp.cli.terminal import say, say_json
+from whatsapp_mcp.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PARTLY: Final = 3
-"""The exit code of work that is done but for some chats."""
+"""The exit code of work that is done but for some chats, lists or journals."""
 
 _FAILURES_NAMED: Final = 10
 
@@ -37,8 +38,12 @@ def sync_full(command: Command) -> int:
 
 def sync_recent(command: Command) -> int:
     """``sync recent``: what is new since the last sync."""
+    from whatsapp_mcp.sync import nothing_synced
     from whatsapp_mcp.sync import sync_recent as fetch
 
+    command.archive.settings.credentials()  # what is wrong with the settings comes first
+    if not command.archive.database.exists():  # an archive is not made only to find out that it is empty
+        raise nothing_synced()
     return _sync(command, partial(fetch, clock=command.archive.clock))
 
 
@@ -51,11 +56,19 @@ def sync_chat(command: Command) -> int:
 
 
 def _known_or_literal(command: Command) -> str:
-    """A chat that the archive does not know yet can be fetched by its own WhatsApp id."""
+    """A chat that the archive does not know yet can be fetched by its WhatsApp id or its number."""
+    from whatsapp_mcp.sync import chat_named
+
     asked: str = command.args.chat
-    if asked.endswith(("@c.us", "@g.us", "@lid")):
-        return asked
-    return command.archive.queries.find_chat(asked).whatsapp_id
+    meant = chat_named(asked)
+    if meant is not None and ("@" in asked or not command.archive.database.exists()):
+        return meant
+    try:
+        return command.archive.queries.find_chat(asked).whatsapp_id
+    except NotFound:
+        if meant is None:
+            raise
+        return meant
 
 
 def _sync(command: Command, fetch: Callable[..., Awaitable[Outcome]]) -> int:
@@ -80,14 +93,16 @@ def _sync(command: Command, fetch: Callable[..., Awaitable[Outcome]]) -> int:
     else:
         for line in _outcome_lines(outcome):
             say(line)
-    return PARTLY if outcome.chats_failed else 0
+    return PARTLY if outcome.chats_failed or outcome.state == "partial" else 0
 
 
 def _outcome_lines(outcome: Outcome) -> Iterator[str]:
     chats = f"{outcome.chats_done:,} of {outcome.chats_total:,} chats in {duration(outcome.seconds)}"
     yield f"{chats}: {outcome.messages_seen:,} messages, {outcome.messages_new:,} of them new."
-    if outcome.chats_truncated:
-        yield f"{outcome.chats_truncated:,} chats reach further back than Green API gives; `whatsapp-mcp status` names them."
+    if outcome.chats_damaged:
+        yield f"{outcome.chats_damaged:,} chats have a part that could not be read; the next sync asks for them again."
+    if cut := outcome.chats_truncated - outcome.chats_damaged:
+        yield f"{cut:,} chats reach further back than Green API gives; `whatsapp-mcp status` names them."
     for failure in outcome.failures[:_FAILURES_NAMED]:
         yield f"Failed: {failure.chat}: {failure.error}"
     if outcome.chats_failed:
@@ -99,9 +114,8 @@ def verify(command: Command) -> int:
     """``verify``: what does not fit together; nothing is repaired."""
     from whatsapp_mcp.verify import verify as walk
 
-    command.archive.queries.status()  # says that there is no archive, instead of making an empty one
-    with command.archive.writer() as writer:
-        findings = walk(writer.store, thorough=command.args.thorough)
+    with command.archive.reader() as reader:
+        findings = walk(reader, thorough=command.args.thorough)
     if command.args.json:
         say_json(objects.findings_object(findings))
         return int(bool(findings))

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from whatsapp_mcp.export.renderers import RENDERERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.export.renderers import Head, Renderer
     from whatsapp_mcp.views import MessageView
@@ -78,13 +79,18 @@ def export_chat(
 
 
 def export_name(head: Head) -> str:
-    """The file's name without its ending: ``book-club-12`` or ``chat-12_20250801_20250901``."""
-    bounds = [
-        "any" if bound is None else datetime.fromtimestamp(bound, head.zone).strftime("%Y%m%d")
-        for bound in (head.interval.start, head.interval.end)
-    ]
+    """The file's name without its ending: ``book-club-12`` or ``chat-12_20250801_20250901``, an instant in UTC."""
+    bounds = [_bound(bound, head.zone) for bound in (head.interval.start, head.interval.end)]
     spans = [] if bounds == ["any", "any"] else bounds
     return "_".join([f"{_slug(head.chat.name)}-{head.chat.id}", *spans])
+
+
+def _bound(moment: int | None, zone: ZoneInfo) -> str:
+    if moment is None:
+        return "any"
+    local = datetime.fromtimestamp(moment, zone)
+    is_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+    return f"{local:%Y%m%d}" if is_midnight else f"{datetime.fromtimestamp(moment, UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _slug(name: str) -> str:

@@ -8,6 +8,7 @@ memory. The shapes of the text form are those that phones write: media named wit
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 JSON_SCHEMA: Final = "whatsapp-mcp/chat-export/1"
 """Names the shape of a JSON export; a change that breaks a reader raises the number."""
+
+_LINE_END: Final = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Whatever some reader takes for the end of a line."""
+_LIKE_A_MESSAGE: Final = re.compile(
+    "(?<=\n)(?=[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*\\[?[\u200e\u200f]*[0-9\u0660-\u0669\u06f0-\u06f9]{1,4}[./-])"
+)
 
 CALLED_BY_KIND: Final = {"call": "Call", "unknown": "Unknown message", "sticker": "Sticker", "group_invite": "Group invite"}
 MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
@@ -74,7 +81,10 @@ class JsonRenderer:
 
 
 class TextRenderer:
-    """The lines of WhatsApp's own export (Android, 24 hours): ``14/08/2025, 12:01 - Name: text``."""
+    """The lines of WhatsApp's own export (Android, 24 hours): ``14/08/2025, 12:01 - Name: text``.
+
+    A further line of a text that begins like a message is moved in by one blank, so that nobody can write in another's name.
+    """
 
     suffix = "txt"
     mime_type = "text/plain"
@@ -83,7 +93,8 @@ class TextRenderer:
         """Yield one message after the other; a text of several lines stays as it is, as phones write it."""
         for message in messages:
             stamp = datetime.fromtimestamp(message.sent_at, head.zone).strftime("%d/%m/%Y, %H:%M")
-            yield f"{stamp} - {_spoken(message, with_files=head.with_files)}\n"
+            spoken = _LINE_END.sub("\n", _spoken(message, with_files=head.with_files))
+            yield f"{stamp} - {_LIKE_A_MESSAGE.sub(' ', spoken)}\n"
 
 
 RENDERERS: Final[dict[str, Renderer]] = {"json": JsonRenderer(), "txt": TextRenderer()}

@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
-from whatsapp_mcp.errors import NotAuthorized, SettingsError
-from whatsapp_mcp.greenapi.judgement import Again, Judge, Verdict
+from whatsapp_mcp.errors import SettingsError
+from whatsapp_mcp.greenapi.judgement import Again, Judge, Verdict, state_trouble
 from whatsapp_mcp.greenapi.methods import METHODS, Method
 from whatsapp_mcp.greenapi.pace import Lane
 from whatsapp_mcp.payload import Payload
@@ -132,7 +132,7 @@ class GreenApi:
         return await self._post("getContactInfo", chatId=chat_id)
 
     async def get_chats(self) -> Payload:
-        """All chats, the most recently used first."""
+        """All chats, the most recently used first; an empty list is asked for again."""
         return await self._get("getChats")
 
     async def get_chat_history(self, chat_id: str, count: int) -> Payload:
@@ -194,7 +194,7 @@ class GreenApi:
         while True:
             verdict = await self._attempt(call)
             if verdict.ask_state:
-                await self._raise_if_not_linked()
+                await self._raise_what_the_state_says()
             pause = self._pause(verdict.again, tries)
             if pause is None:
                 return self._payload(call, verdict)
@@ -229,10 +229,11 @@ class GreenApi:
             return None
         return pauses[done] * (0.5 + self._clock.random())
 
-    async def _raise_if_not_linked(self) -> None:
-        state = await self._attempt(_Call(METHODS["getStateInstance"]))
-        if any("notAuthorized" in item for item in state.items):
-            raise NotAuthorized("The instance is not linked to a phone.")
+    async def _raise_what_the_state_says(self) -> None:
+        answer = await self._attempt(_Call(METHODS["getStateInstance"]))
+        trouble = answer.error if answer.error is not None and not answer.error.transient else state_trouble(answer.items)
+        if trouble is not None:
+            raise trouble
 
     def _payload(self, call: _Call, verdict: Verdict) -> Payload:
         if verdict.error is not None:

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _SAID_UNDER: Final = ("error", "message", "description", "detail", "msg")
 """Where error bodies keep their text (the order of Green API's own MCP gateway)."""
 
+_NEVER_EMPTY: Final = frozenset({"getContacts", "getChats"})
+_NO_TROUBLE: Final = frozenset({"authorized", "suspended", "yellowCard", "starting", "sleepMode"})
+"""A suspended number still receives; the rest is a restart (Green API docs, GetStateInstance)."""
+
 
 class Again(Enum):
     """Why the same call is worth another try."""
@@ -102,7 +106,7 @@ class Judge:
             starting = InstanceStarting("The instance is restarting.")
             return Verdict(error=starting, again=Again.STARTING, ask_state="authori" in said)
         if "not authori" in said:
-            return Verdict(error=NotAuthorized("The instance is not linked to a phone."))
+            return Verdict(error=NotAuthorized("The instance is not linked to a phone."), ask_state=True)
         if gone := _gone(said):
             return Verdict(error=InstanceGone(gone))
         why = self._redact(_said(reply.text)).rstrip(".") or "no reason given"
@@ -126,11 +130,11 @@ class Judge:
 
     def _list(self, method: Method, start: str, items: tuple[str, ...], *, damaged: bool) -> Verdict:
         if start == "[" and not damaged:
-            # getContacts: an empty array means "try again" (Green API docs, GetContacts).
-            return Verdict(items, again=Again.EMPTY if method.name == "getContacts" and not items else Again.NO)
+            # getContacts: an empty array means "try again" (Green API docs, GetContacts); no account is without chats either.
+            return Verdict(items, again=Again.EMPTY if method.name in _NEVER_EMPTY and not items else Again.NO)
         if not items and start != "[":  # an empty body, or null
             return Verdict(again=Again.EMPTY)
-        if method.shape is Shape.JOURNAL and start == "[" and any(map(_readable, items)):
+        if method.shape is Shape.JOURNAL and start == "[" and any(_readable(item) or _is_whole(item) for item in items):
             return Verdict(items, damaged=True, again=Again.DAMAGED)
         return self._unreadable(method)
 
@@ -180,8 +184,30 @@ def _said(text: str) -> str:
     return next((str(body[key]) for key in _SAID_UNDER if isinstance(body.get(key), str) and body[key]), "")
 
 
-def _readable(item: str) -> bool:
+def state_trouble(items: tuple[str, ...]) -> GatewayError | None:
+    """What a getStateInstance answer says against the instance, while its other methods only say that they cannot serve."""
+    states = [value.get("stateInstance") for value in map(_read, items) if isinstance(value, dict)]
+    if "blocked" in states:
+        return InstanceGone("WhatsApp has blocked the number of this instance.")
+    if "notAuthorized" in states or "pendingCode" in states:
+        return NotAuthorized("The instance is not linked to a phone.")
+    if any(isinstance(state, str) and state not in _NO_TROUBLE for state in states):
+        advice = "Look at the instance in the Green API console."
+        return NotAuthorized("The instance is in a state that this program does not know.", advice=advice)
+    return None
+
+
+def _read(item: str) -> object:
     try:
-        return isinstance(json.loads(item), dict)
+        return json.loads(item)
     except (ValueError, RecursionError):
-        return False
+        return None
+
+
+def _is_whole(item: str) -> bool:
+    """An object that only Python does not read: a number of 5,000 digits, a depth of 1,000. Asking again is no help."""
+    return item.startswith("{") and item.endswith("}")
+
+
+def _readable(item: str) -> bool:
+    return isinstance(_read(item), dict)

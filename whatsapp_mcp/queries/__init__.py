@@ -6,7 +6,7 @@ writes. Messages are always in order of their time, then of their id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp import dates
 from whatsapp_mcp.queries import chats, counting, coverage, messages, people, reading, searching, status
@@ -74,6 +74,11 @@ class Queries:
         """Everybody whose name or number fits, the best fits first."""
         with self.database.reading() as connection:
             return chats.find_contacts(connection, query, limit)
+
+    def nearest(self, text: str, kind: Literal["chat", "contact"]) -> tuple[str, ...]:
+        """The names of chats or people that are spelled most like `text`, at most three."""
+        with self.database.reading() as connection:
+            return people.nearest(connection, text, kind)
 
     def read_chat(
         self, chat: Reference, *, after: str | None = None, before: str | None = None, around: int | str | None = None,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
-from whatsapp_mcp.schema import VERSION, version_of
+from whatsapp_mcp.schema import CHOOSE_ANOTHER, FOREIGN, NEEDED, VERSION, is_foreign, lenient_text, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _KEPT: Final = 4
@@ -58,6 +59,22 @@ class Database:
         else:
             connection.close()
 
+    @contextmanager
+    def walking(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own with one read transaction, for a long walk: it may make temporary tables, and nothing else.
+
+        Raises like `reading`, but is content with any tables of ours, so that somebody can say which are missing.
+        """
+        self._identity()
+        connection = _opened(self.path, _check_version)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise _foreseen(error) from error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
@@ -80,6 +97,9 @@ class Database:
             raise StorageError(
                 f"The archive cannot be reached ({error.strerror}).", advice="Check the rights of its folder."
             ) from error
+        if S_ISDIR(found.st_mode):
+            what = f"{self.path} is a folder, not a database."
+            raise StorageError(what, advice="Move it away, or choose another with --home.")
         if not found.st_size:
             raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
         return found.st_dev, found.st_ino
@@ -97,8 +117,12 @@ class Database:
 
 def open_connection(path: Path) -> sqlite3.Connection:
     """Open the database at `path` read-only and check that it is an archive of a version that can be read."""
+    return _opened(path, _prepare)
+
+
+def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     try:
-        return _checked(_connect(path, "mode=ro"))
+        return _connect(path, "mode=ro", prepare)
     except sqlite3.OperationalError as error:
         wal = path.with_name(path.name + "-wal")
         if not _needs_side_files(error) or (wal.exists() and wal.stat().st_size):
@@ -107,43 +131,51 @@ def open_connection(path: Path) -> sqlite3.Connection:
         raise _foreseen(error) from error
     # A database in WAL mode in a folder that cannot be written: without a log beside it, nobody is changing it.
     try:
-        return _checked(_connect(path, "mode=ro&immutable=1"))
+        return _connect(path, "mode=ro&immutable=1", prepare)
     except sqlite3.Error as error:
         raise _foreseen(error) from error
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+def _connect(path: Path, options: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}", uri=True, timeout=5, isolation_level=None, check_same_thread=False
     )
-
-
-def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.text_factory = lenient_text
     try:
-        _check_version(version_of(connection))
-        _check_tables(connection)
-        connection.execute("PRAGMA temp_store = MEMORY")  # before the table below: changing it drops what is temporary
-        # A table of the connection's own; has to come before query_only, which forbids even that.
-        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_index, row)")
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        prepare(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_version(version: int) -> None:
+def _prepare(connection: sqlite3.Connection) -> None:
+    _check_version(connection)
+    _check_tables(connection)
+    connection.execute("PRAGMA temp_store = MEMORY")  # before the table below: changing it drops what is temporary
+    # A table of the connection's own; has to come before query_only, which forbids even that.
+    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_index, row)")
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    version = version_of(connection)
     if version > VERSION:
         raise DatabaseTooNew(f"The database has version {version}; this program reads up to {VERSION}.")
+    if is_foreign(version, _names(connection)):
+        raise DatabaseCorrupt(FOREIGN, advice=CHOOSE_ANOTHER)
     if version < 1:
         raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:
-    query = "SELECT count(*) FROM sqlite_master WHERE name IN ('messages', 'chats', 'contacts', 'message_index')"
-    if connection.execute(query).fetchone()[0] < 4:
-        raise DatabaseCorrupt("The file is a database, but not an archive of this program.")
+    if lost := sorted(NEEDED - _names(connection)):
+        raise DatabaseCorrupt(f"The database has lost its table {lost[0]}.")
+
+
+def _names(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE '%migrations%'")}
 
 
 def _needs_side_files(error: sqlite3.OperationalError) -> bool:

@@ -54,6 +54,8 @@ FROM contacts AS c
 """
 _OWN_ID: Final = re.compile(r"[cp]?([0-9]{1,9})", re.IGNORECASE)
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().\-\u00a0\u2011]{4,}[0-9]")
+_MARKS: Final = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+"""Marks of direction that come along when a number is copied from an address book."""
 _SHORTEST_PHONE: Final = 7
 _MOST_CHOICES: Final = 9
 _folded = lru_cache(maxsize=16_384)(fold)
@@ -97,7 +99,7 @@ def find(connection: sqlite3.Connection, reference: Reference, kind: Kind, zone:
         return reference
     if isinstance(reference, int):
         return _by_own_id(connection, reference, kind) or _not_found(connection, str(reference), kind)
-    text = reference.strip()
+    text = reference.translate(_MARKS).strip()
     if not text:
         raise UsageError(f"No {kind} is named.", advice="Give a name, a phone number or an id.")
     own = _OWN_ID.fullmatch(text)
@@ -148,8 +150,11 @@ def owner(connection: sqlite3.Connection) -> tuple[int, str] | None:
 
 def matching(candidates: Sequence[Known], text: str) -> list[Known]:
     """Those of `candidates` that `text` fits best, in the order given: several when they fit equally well."""
-    if _PHONE.fullmatch(text):
-        return _with_number(candidates, re.sub(r"[^0-9]", "", text))
+    number = _plain_number(text)
+    if _PHONE.fullmatch(number):
+        found = _with_number(candidates, re.sub(r"[^0-9]", "", number))
+        if found:  # else a group may be called "2024-2025"
+            return found
     wanted = fold(text)
     if not wanted:
         return []
@@ -158,6 +163,12 @@ def matching(candidates: Sequence[Known], text: str) -> list[Known]:
         if found:
             return found
     return []
+
+
+def _plain_number(text: str) -> str:
+    """`text` without marks of direction, its digits of any script as ASCII and its dashes as hyphens."""
+    letters = text.translate(_MARKS).strip()
+    return "".join(str(unicodedata.decimal(one, "-" if unicodedata.category(one) == "Pd" else one)) for one in letters)
 
 
 def _with_number(candidates: Sequence[Known], digits: str) -> list[Known]:
@@ -186,7 +197,8 @@ _FITS: Final[tuple[Callable[[str, str], bool], ...]] = (
 
 def matching_any(candidates: Sequence[Known], text: str) -> list[Known]:
     """Every one of `candidates` that `text` fits in any way, the best fits first."""
-    digits = re.sub(r"[^0-9]", "", text) if re.fullmatch(r"\+?[0-9 ().\-]{3,}", text.strip()) else ""
+    number = _plain_number(text)
+    digits = re.sub(r"[^0-9]", "", number) if re.fullmatch(r"\+?[0-9 ().\-]{3,}", number) else ""
     wanted = fold(text)
     ranked = [(_fit(candidate, wanted, digits), candidate) for candidate in candidates]
     return [candidate for fit, candidate in sorted(ranked, key=lambda pair: pair[0]) if fit < len(_FITS)]
@@ -229,13 +241,18 @@ def _told(known: Known, zone: ZoneInfo) -> str:
     return f"{named(known.party.name)} ({', '.join(facts)}, id {known.party.id})"
 
 
-def _not_found(connection: sqlite3.Connection, text: str, kind: Kind) -> Party:
+def nearest(connection: sqlite3.Connection, text: str, kind: Kind) -> tuple[str, ...]:
+    """The names that are spelled most like `text`, at most three."""
     names: dict[str, str] = {}
     for candidate in known(connection, kind):
         for name in candidate.names:
             names.setdefault(name, candidate.party.name)
     near = difflib.get_close_matches(fold(text[:80]), names, n=3, cutoff=0.5)
-    shown = ", ".join(dict.fromkeys(named(names[name]) for name in near))
+    return tuple(dict.fromkeys(names[name] for name in near))
+
+
+def _not_found(connection: sqlite3.Connection, text: str, kind: Kind) -> Party:
+    shown = ", ".join(named(name) for name in nearest(connection, text, kind))
     asked = "list_chats" if kind == "chat" else "find_contact"
     what = "chat" if kind == "chat" else "person"
     advice = f"The nearest: {shown}." if shown else f"Ask {asked} with a part of the name."

@@ -219,3 +219,19 @@ def by_time(
         f" ORDER BY sent_at {order}, message_id {order} LIMIT ?",
         (*values, *(place or ()), limit + 1),
     ).fetchall()
+
+
+def listed(
+    connection: sqlite3.Connection, filters: Filters, *, limit: int, place: tuple[int, int] | None, oldest_first: bool
+) -> Found:
+    """What the filters leave, whatever it says, from the newest back or from the oldest on, behind `place`."""
+    where, values = filters.where()
+    beyond, order = (">", "ASC") if oldest_first else ("<", "DESC")
+    behind = f" AND (m.sent_at, m.message_id) {beyond} (?, ?)" if place else ""
+    rows = connection.execute(
+        f"SELECT m.message_id FROM messages AS m WHERE {where}{behind}"
+        f" ORDER BY m.sent_at {order}, m.message_id {order} LIMIT ?",
+        (*values, *(place or ()), limit + 1),
+    ).fetchall()
+    total = connection.execute(f"SELECT count(*) FROM messages AS m WHERE {where}", values).fetchone()[0]
+    return Found(tuple(row[0] for row in rows[:limit]), len(rows) > limit, int(total))

@@ -53,21 +53,30 @@ class Asked:
             self.before or "", self.kinds, self.order,
         )  # fmt: skip
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether anything beside the words says what is wanted."""
+        return bool(self.chat or self.sender or self.after or self.before or self.kinds)
+
 
 def search(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: float) -> Page:
-    """The hits of one page; raises `UsageError` for an empty query and for filters that cannot be meant."""
-    query = _query(asked.query).with_forms(partial(ranking.is_written, connection))
+    """The hits of one page; an empty query lists what the filters leave, in order of time, the newest first.
+
+    Raises `UsageError` for a query without words and without filters, and for filters that cannot be meant.
+    """
+    query = _query(connection, asked)
     limit = cursors.checked_limit(asked.limit, HIGHEST_LIMIT)
     _check(asked)
     place: tuple[int | None, ...] = ()
     if asked.cursor:
-        start, end, *rest = cursors.decode(asked.cursor, asked.filters, 4 if asked.order != "relevance" else 5)
+        start, end, *rest = cursors.decode(asked.cursor, asked.filters, 5 if query and asked.order == "relevance" else 4)
         within, place = dates.resolved(start, end, zone=zone), tuple(rest)
     else:
         within = dates.interval(asked.after, asked.before, zone=zone, now=now)
     filters = _filters(connection, asked, within)
     found, position = _found(connection, asked, query, filters, limit=limit, place=place)
-    shown = _with_snippets(messages.by_ids(connection, found.ids), query)
+    shown = messages.by_ids(connection, found.ids)
+    shown = _with_snippets(shown, query) if query else shown
     if asked.context:
         shown = _with_context(connection, shown, asked.context)
     return Page(
@@ -80,14 +89,18 @@ def search(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now:
     )
 
 
-def _query(text: str) -> Query:
-    query = parse(text)
-    if query is None:
+def _query(connection: sqlite3.Connection, asked: Asked) -> Query | None:
+    """The query with the forms that somebody wrote; None where it is empty and the filters say what is wanted."""
+    query = parse(asked.query)
+    if query is not None:
+        return query.with_forms(partial(ranking.is_written, connection))
+    if asked.query.strip() or not asked.has_filters:
         raise UsageError(
-            "The query holds no word." if text.strip() else "The query is empty.",
-            advice='Give a word that messages hold, such as query="invoice"; to see messages without a word use read_chat.',
+            "The query holds no word." if asked.query.strip() else "The query is empty, and no filter says what is wanted.",
+            advice='Give a word that messages hold, such as query="invoice"; without a word use read_chat, or give '
+            'query="" with a sender, kinds or dates.',
         )
-    return query
+    return None
 
 
 def _check(asked: Asked) -> None:
@@ -123,11 +136,11 @@ def _filters(connection: sqlite3.Connection, asked: Asked, within: Interval) -> 
 
 
 def _found(
-    connection: sqlite3.Connection, asked: Asked, query: Query, filters: Filters, *,
+    connection: sqlite3.Connection, asked: Asked, query: Query | None, filters: Filters, *,
     limit: int, place: tuple[int | None, ...],
 ) -> tuple[ranking.Found, tuple[int | None, ...]]:  # fmt: skip
     """The hits and the position behind them."""
-    if asked.order == "relevance":
+    if query and asked.order == "relevance":
         newest_id, edge, offset = place or (_newest_id(connection), None, 0)
         matching = ranking.Matching(query.match(), query.exact())
         found = ranking.best(
@@ -136,7 +149,10 @@ def _found(
         return found, (newest_id, found.edge, (offset or 0) + limit)
     behind = (place[0] or 0, place[1] or 0) if place else None
     oldest_first = asked.order == "oldest"
-    found = ranking.in_time(connection, query.match(), filters, limit=limit, place=behind, oldest_first=oldest_first)
+    if query:
+        found = ranking.in_time(connection, query.match(), filters, limit=limit, place=behind, oldest_first=oldest_first)
+    else:
+        found = ranking.listed(connection, filters, limit=limit, place=behind, oldest_first=oldest_first)
     last = connection.execute(
         "SELECT sent_at, message_id FROM messages WHERE message_id = ?", found.ids[-1:] or (0,)
     ).fetchone()
@@ -199,11 +215,13 @@ def _neighbourhoods(connection: sqlite3.Connection, found: Sequence[MessageView]
 
 
 def _suggestions(
-    connection: sqlite3.Connection, asked: Asked, query: Query, filters: Filters, *,
+    connection: sqlite3.Connection, asked: Asked, query: Query | None, filters: Filters, *,
     found: ranking.Found, zone: ZoneInfo,
 ) -> Suggestions | None:  # fmt: skip
     if found.edge is not None and found.ids:
         return Suggestions(next_call=suggesting.ranked_since(found.edge, zone))
     if found.ids or asked.cursor:
         return None
+    if query is None:
+        return suggesting.without_words(connection, filters, zone)
     return suggesting.suggestions(connection, asked.query, query, filters, zone)

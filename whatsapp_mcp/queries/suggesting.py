@@ -39,6 +39,19 @@ def suggestions(connection: sqlite3.Connection, text: str, query: Query, filters
     return Suggestions(near, months, _next_call(connection, text, query, filters, near=near, months=months))
 
 
+def without_words(connection: sqlite3.Connection, filters: Filters, zone: ZoneInfo) -> Suggestions:
+    """What helps when filters alone left nothing: the months in which the same filters, but for the dates, leave something."""
+    moments: list[int] = []
+    if _has_dates(filters):
+        where, values = replace(filters, start=None, end=None).where()
+        rows = connection.execute(
+            f"SELECT m.sent_at FROM messages AS m WHERE {where} ORDER BY m.sent_at DESC LIMIT ?", (*values, _MOST_MATCHES)
+        )
+        moments = [moment for (moment,) in rows]
+    advice = "search_messages with the same filters and other dates." if moments else "search_messages with fewer filters."
+    return Suggestions((), _months(moments, zone), advice)
+
+
 def _has_dates(filters: Filters) -> bool:
     return filters.start is not None or filters.end is not None
 

@@ -6,7 +6,7 @@ on; a zero is explained in the same place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -54,9 +54,24 @@ def answer(asked: Asked, ask: Callable[[int], Page]) -> str:
     def write(page: Page, longest: int) -> list[str]:
         return write_lines(page.messages, Style(asked.zone, asked.chat is None, longest))
 
-    fitted = fit(ask, asked.limit, characters(asked.tokens), write)
+    budget, room = characters(asked.tokens), characters(asked.tokens) + HEADER_CHARACTERS
+    fitted = fit(ask, asked.limit, budget, write)
+    if (excess := _length(_parts(asked, fitted)) - room) > 0:  # a long header takes from the rows
+        fitted = fit(ask, asked.limit, budget - excess, write)
+    parts = _parts(asked, fitted)
+    if _length(parts) > room:
+        bare = replace(fitted.page.coverage, note="")
+        parts = _parts(asked, replace(fitted, page=replace(fitted.page, coverage=bare)))
+    return _with_suggestions(parts, asked, fitted)
+
+
+def _parts(asked: Asked, fitted: Fitted) -> list[str]:
     parts = [_header(asked, fitted), fence("\n".join(fitted.rows)), footer(asked, fitted)]
-    return _with_suggestions([part for part in parts if part], asked, fitted)
+    return [part for part in parts if part]
+
+
+def _length(parts: list[str]) -> int:
+    return len("\n".join(parts))
 
 
 def chat_title(chat: Party) -> str:

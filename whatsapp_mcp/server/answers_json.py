@@ -14,6 +14,7 @@ from whatsapp_mcp.export.objects import coverage_object, interval_object, messag
 from whatsapp_mcp.server.answers import Asked, footer
 from whatsapp_mcp.server.fencing import clean, cleaned, fresh_mark
 from whatsapp_mcp.server.fitting import HEADER_CHARACTERS, characters, fit
+from whatsapp_mcp.server.lines import LONGEST_ALONE, rest_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,8 @@ def json_answer(asked: Asked, ask: Callable[[int], Page]) -> str:
     """Return a page as JSON: the rows that fit into the budget, and around them what is known of the page."""
 
     def write(page: Page, longest: int) -> list[str]:
-        return [_row(message, asked.zone, longest) for message in page.messages]
+        is_alone = len(page.messages) == 1 and longest >= LONGEST_ALONE
+        return [_row(message, asked.zone, longest, is_alone=is_alone) for message in page.messages]
 
     fitted = fit(ask, asked.limit, characters(asked.tokens), write)
     page = fitted.page
@@ -91,9 +93,9 @@ def _remove(members: dict[str, Any], path: tuple[str, ...]) -> None:
     members.pop(last, None)
 
 
-def _row(message: MessageView, zone: ZoneInfo, longest: int) -> str:
+def _row(message: MessageView, zone: ZoneInfo, longest: int, *, is_alone: bool) -> str:
     shown = message_object(message, zone)
     if len(message.content) > longest:
         shown["content"] = clean(message.content[:longest])
-        shown["content_cut"] = f"part of {len(message.content)} characters: read_chat around={message.handle} limit=1"
+        shown["content_cut"] = f"part of {len(message.content)} characters: {rest_at(message, is_alone=is_alone)}"
     return compact_json(cleaned(shown))

@@ -11,39 +11,39 @@ def _as_text(given: object) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-_Name: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
-"""Text to the client, so that one that knows single types only can use it; an id is taken as a number too."""
+AsText: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
+"""Text to the client, so that one that knows single types only can use it; ids, numbers and years are taken as numbers too."""
 ChatName: TypeAlias = Annotated[
-    _Name, Field(description='Chat: its name, phone number or id, e.g. "Book club", "+1 555 010 0199", 12.')
+    AsText, Field(description='Chat: its name, phone number or id, e.g. "Book club", "+1 555 010 0199", 12.')
 ]
 OptionalChat: TypeAlias = Annotated[
-    _Name | None, Field(description="Only this chat: its name, phone number or id. Default: all chats.")
+    AsText | None, Field(description="Only this chat: its name, phone number or id. Default: all chats.")
 ]
 OptionalSender: TypeAlias = Annotated[
-    _Name | None,
+    AsText | None,
     Field(description='Only what this person wrote: name, phone number or contact id; "me" for the owner. Default: everybody.'),
 ]
 OptionalContact: TypeAlias = Annotated[
-    _Name | None,
+    AsText | None,
     Field(description="Only messages with this person: name, phone number or contact id. Default: everybody."),
 ]
 After: TypeAlias = Annotated[
-    str | None,
+    AsText | None,
     Field(
         description="From when on, in the user's zone: 2025-08, 2025-08-14, RFC 3339, today, yesterday, last week, "
         "last 30 days. A named day or month is included whole."
     ),
 ]
 Before: TypeAlias = Annotated[
-    str | None,
+    AsText | None,
     Field(description="Until when, written like `after`. A named day or month is included whole; an instant is excluded."),
 ]
 Cursor: TypeAlias = Annotated[
     str | None, Field(description="The `cursor` of the answer before, with all other arguments unchanged, to go on from there.")
 ]
-Handle: TypeAlias = Annotated[_Name, Field(description='The handle that stands at a message in every answer, e.g. "m4711".')]
+Handle: TypeAlias = Annotated[AsText, Field(description='The handle that stands at a message in every answer, e.g. "m4711".')]
 OptionalHandle: TypeAlias = Annotated[
-    _Name | None,
+    AsText | None,
     Field(description='Show what was said around this message: its handle, e.g. "m4711", or a date. Not with after or before.'),
 ]
 TokenBudget: TypeAlias = Annotated[

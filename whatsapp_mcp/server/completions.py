@@ -75,9 +75,13 @@ def _shown(parties: list[Party], typed: str, *, by_name: bool) -> list[str]:
     return [str(party.id) for party in parties if not typed.isdigit() or str(party.id).startswith(typed)]
 
 
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def _months(archive: Archive, chat_id: str | None) -> list[str]:
     """The months between a chat's first and last message, the newest first."""
-    covered = archive.queries.coverage(int(chat_id) if chat_id and chat_id.isdigit() else None)
+    covered = archive.queries.coverage(int(chat_id) if chat_id and _is_id(chat_id) else None)
     if covered.oldest is None or covered.newest is None:
         return []
     first, last = (datetime.fromtimestamp(at, archive.settings.timezone) for at in (covered.oldest, covered.newest))

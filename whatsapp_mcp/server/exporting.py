@@ -79,11 +79,12 @@ def _write(archive: Archive, export: Export, told: _Told) -> tuple[Head, Exporte
 def _text(export: Export, head: Head, done: Exported) -> str:
     files = ""
     if export.include_media:
-        files = f" and {done.files} files" if done.files else "; no file of these messages is stored yet"
+        files = f" and {counted(done.files, 'file')}" if done.files else "; no file of these messages is stored yet"
+    nothing = "" if done.messages else "\nNext: export_chat with a wider interval, or without after and before."
     coverage = coverage_text(head.coverage, head.zone)
     return (
         f"{chat_title(head.chat)} · {interval_text(head.interval)} · {counted(done.messages, 'message')}{files} · {coverage}\n"
-        f"Written to {done.path} ({size_text(done.size)}, {done.mime_type})."
+        f"Written to {done.path} ({size_text(done.size)}, {done.mime_type}).{nothing}"
     )
 
 

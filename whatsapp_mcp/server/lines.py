@@ -28,6 +28,9 @@ OWNER: Final = "You"
 LONG_HIT: Final = 400
 """A hit with a longer text is shown by its snippet."""
 
+LONGEST_ALONE: Final = 30_000
+"""Characters of one text from which on no other question would show more of it."""
+
 EXCERPT: Final = 40
 PAUSE: Final = timedelta(minutes=5)
 """In a conversation a line tells its time when so long has passed since the last told one; JSON tells all to the second."""
@@ -159,7 +162,8 @@ class Lines:
         text = "\n  ".join(line.rstrip() for line in text.split("\n"))
         cut = len(message.content) - len(shown) if snippet else len(shown) - self.style.longest
         if cut > 0:
-            text += " " + remark(f"part of {len(message.content):,} characters: read_chat around={message.handle} limit=1")
+            is_alone = not snippet and len(self.on_page) == 1 and self.style.longest >= LONGEST_ALONE
+            text += " " + remark(f"part of {len(message.content):,} characters: {rest_at(message, is_alone=is_alone)}")
         return text
 
 
@@ -175,6 +179,13 @@ def names_of(parties: Iterable[Party]) -> dict[int, str]:
     found = {key: _unmistakable(name) for key, name in found.items()}
     shared = Counter(found.values())
     return {key: f"{name} (contact {key})" if shared[name] > 1 else name for key, name in found.items()}
+
+
+def rest_at(message: MessageView, *, is_alone: bool) -> str:
+    """Where a text that was cut stands whole; alone on its page it can only be had by its address."""
+    return (
+        f"whatsapp://messages/{message.message_id} has it whole" if is_alone else f"read_chat around={message.handle} limit=1"
+    )
 
 
 def remark(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Final, Literal
 
 from whatsapp_mcp.server.answers import coverage_text, minute
 from whatsapp_mcp.server.fencing import inline, literal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 CONTACTS: Final = 20
 GROUPS_SHOWN: Final = 8
+_NUMBER_AT_PLACE: Final = re.compile("[0-9-]+@[a-z.]+")
 _EXTENT: Final = {
     "pending": "not synced yet",
     "running": "being synced",
@@ -28,13 +30,14 @@ def chats_answer(archive: Archive, *, query: str | None, kind: str | None, limit
     """Answer ``list_chats``."""
     chats, next_cursor, total = archive.queries.list_chats(query=query, kind=kind, limit=limit, cursor=cursor)
     zone = archive.settings.timezone
-    asked = f" matching {literal(query)}" if query else ""
+    asked = f" matching {literal(query)}" if query and query.strip() else ""
     noun = {"private": "private chats", "group": "groups"}.get(kind or "", "chats")
     lines = [f"{len(chats)} of {total} {noun}{asked} · {zone.key} · {coverage_text(archive.queries.coverage(), zone)}"]
     lines += [chat_line(chat, zone) for chat in chats]
     if next_cursor is not None:
         lines.append(f"More: cursor={next_cursor}")
     if not chats:
+        lines += _near(archive, query or "", "chat")
         lines.append(_no_chat(query, kind))
     return "\n".join(lines)
 
@@ -46,6 +49,7 @@ def contacts_answer(archive: Archive, query: str) -> str:
     lines = [f"{counted(len(found), 'contact')} matching {literal(query)} · {coverage_text(archive.queries.coverage(), zone)}"]
     lines += [contact_line(contact) for contact in found]
     if not found:
+        lines += _near(archive, query, "contact")
         lines.append(
             "Next: find_contact with a shorter part of the name, another spelling or the number; list_chats for groups; "
             "search_messages with the name finds where others mention it."
@@ -70,7 +74,7 @@ def chat_line(chat: ChatView, zone: ZoneInfo) -> str:
 def contact_line(contact: ContactView) -> str:
     """Return a person on one line: id, name, number, other names, private chat, groups."""
     facts = [f"{contact.party.id} {literal(contact.party.name)}"]
-    facts.append(f"+{contact.phone_number}" if contact.phone_number else inline(contact.party.whatsapp_id))
+    facts.append(f"+{contact.phone_number}" if contact.phone_number else _address(contact.party.whatsapp_id))
     others = {contact.phonebook_name, contact.profile_name, *_names(contact.aliases)} - {contact.party.name, None, ""}
     if others:
         facts.append("also " + ", ".join(literal(str(name)) for name in sorted(others, key=str)))
@@ -79,6 +83,16 @@ def contact_line(contact: ContactView) -> str:
         facts.append(f"private chat {contact.private_chat.id} with {counted(contact.message_count, 'message')}")
     facts.append(_groups(contact))
     return " · ".join(fact for fact in facts if fact)
+
+
+def _address(whatsapp_id: str) -> str:
+    """WhatsApp's id of somebody without a number; for people of an imported chat it is made of their name."""
+    return inline(whatsapp_id) if _NUMBER_AT_PLACE.fullmatch(whatsapp_id) else literal(whatsapp_id)
+
+
+def _near(archive: Archive, query: str, kind: Literal["chat", "contact"]) -> list[str]:
+    near = archive.queries.nearest(query, kind) if query.strip() else ()
+    return [f"Near names: {', '.join(literal(name) for name in near)}"] if near else []
 
 
 def _names(aliases: tuple[str, ...]) -> list[str]:

@@ -162,7 +162,13 @@ def sync_state(status: Status, now: int) -> str:
     if not status.messages and not status.chats:
         return "empty"
     coverage = status.coverage
-    return "incomplete" if coverage.pending or coverage.failed or coverage.truncated else "complete"
+    is_whole = not (coverage.pending or coverage.failed or coverage.truncated or _is_something_missing(status))
+    return "complete" if is_whole else "incomplete"
+
+
+def _is_something_missing(status: Status) -> bool:
+    """The last full sync says that a list or a journal could not be had: there may be chats that nobody knows of."""
+    return next((run.state == "partial" for run in status.runs if run.kind == "full"), False)
 
 
 def next_step(state: str, status: Status) -> str:
@@ -178,6 +184,8 @@ def next_step(state: str, status: Status) -> str:
 
 def _missing(status: Status) -> str:
     known = status.coverage
+    if not known.pending and not known.failed and _is_something_missing(status):
+        return "The last full sync could not get everything (see its last error): start_full_sync mode=resume tries again."
     if not known.pending and not known.failed:
         cut = f"The gateway gave {counted(known.truncated, 'chat')} only in part"
         return f"{cut}; `whatsapp-mcp import PATH` can add older messages from a chat export. sync_recent fetches what is new."

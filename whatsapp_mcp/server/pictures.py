@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ SIDE: Final = 1024
 
 BYTES: Final = 200_000
 _QUALITIES: Final = (85, 70, 55, 40, 25)
+_MIME_TYPE: Final = re.compile("[a-z]{1,20}/[A-Za-z0-9.+_-]{1,80}(; ?codecs=[a-z0-9]{1,10})?")
 _FILE_KINDS: Final = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 
 
@@ -89,12 +91,17 @@ def _facts(archive: Archive, message: MessageView, path: Path | None) -> str:
     facts = [f"{message.handle} {message.kind}"]
     if media is not None:
         facts.append(f"name {literal(media.filename, 120)}" if media.filename else "")
-        facts.append(inline(media.mime_type or "", 60))
+        facts.append(_type(media.mime_type or ""))
         facts.append(size_text(media.size) if media.size else "")
     sender = "You" if message.from_me else literal(message.sender.name) if message.sender else "unknown"
     facts.append(f"from {sender} at {minute(message.sent_at, archive.settings.timezone)}")
     facts.append(chat_title(message.chat))
     return "\n".join((" · ".join(fact for fact in facts if fact), _where(message, path)))
+
+
+def _type(mime_type: str) -> str:
+    """The type as the sender's program gave it, which may be any text."""
+    return mime_type if not mime_type or _MIME_TYPE.fullmatch(mime_type) else literal(mime_type)
 
 
 def _where(message: MessageView, path: Path | None) -> str:

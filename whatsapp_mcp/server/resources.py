@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 TEXT_BYTES: Final = 700_000
 """Above this a client may refuse the whole answer (Claude Desktop: 1 MB); the path is told instead."""
 
-_MONTH: Final = re.compile(r"\d{4}-\d{2}")
+ANSWER_BYTES: Final = 950_000
+"""The same for a text as it stands in an answer."""
+
+_MONTH: Final = re.compile("[0-9]{4}-[0-9]{2}")
 _EXPORT_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
 
 
@@ -138,7 +142,7 @@ class Resources:
         if not _EXPORT_NAME.fullmatch(name) or not path.is_file():
             raise ResourceNotFoundError(f"There is no such export; export_chat writes one. The folder is {folder}.")
         data = _checked(path).read_bytes()
-        return data if name.endswith(".zip") else data.decode("utf-8", "replace")
+        return data if name.endswith(".zip") else _not_too_long(data.decode("utf-8", "replace"), path)
 
     def type_of(self, uri: str) -> str | None:
         """Return the MIME type of an address that only its file knows."""
@@ -155,6 +159,13 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise NotFound("Addresses take the archive's own ids, which are numbers; list_chats and find_contact show them.")
     return int(text)
+
+
+def _not_too_long(text: str, path: Path) -> str:
+    """Refuse what is too long once quotes and line feeds are written as two characters each, as an answer needs them."""
+    if len(json.dumps(text, ensure_ascii=False).encode()) > ANSWER_BYTES:
+        raise ResourceError(f"The file is too large to be shown here; it is at {path}.")
+    return text
 
 
 def _checked(path: Path) -> Path:

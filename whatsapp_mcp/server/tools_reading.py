@@ -9,6 +9,7 @@ from pydantic import Field
 
 from whatsapp_mcp.server.arguments import (
     After,
+    AsText,
     Before,
     Breakdown,
     ChatName,
@@ -40,7 +41,7 @@ class ReadingTools:
         self,
         *,
         query: Annotated[
-            str | None, Field(description="Part of a chat's name, or a phone number. Default: every chat.")
+            AsText | None, Field(description="Part of a chat's name, or a phone number. Default: every chat.")
         ] = None,
         kind: Annotated[Literal["private", "group"] | None, Field(description="Only private chats or only groups.")] = None,
         limit: Annotated[int, Field(ge=1, le=500, description="The most chats to show.")] = 50,
@@ -63,7 +64,7 @@ class ReadingTools:
         self,
         *,
         query: Annotated[
-            str, Field(min_length=1, description="Name or part of it in any script, phone number, or WhatsApp id.")
+            AsText, Field(min_length=1, description="Name or part of it in any script, phone number, or WhatsApp id.")
         ],
     ) -> str:
         """Find people in the WhatsApp archive: contact id, number, other names, private chat and shared groups.
@@ -108,7 +109,7 @@ class ReadingTools:
         self,
         *,
         query: Annotated[
-            str,
+            AsText,
             Field(
                 description='Words that must all occur, in any script and word form as written; "two words" for a phrase, '
                 "OR between alternatives, -word to exclude, begin* for beginnings. Empty to list by filters alone."
@@ -149,8 +150,10 @@ class ReadingTools:
     def analyze_range(
         self,
         *,
-        after: Annotated[str, Field(description="From when on: 2025-08, 2025-08-14, RFC 3339, yesterday, last 30 days, …")],
-        before: Annotated[str, Field(description="Until when, written like `after`; a named day or month is included whole.")],
+        after: Annotated[AsText, Field(description="From when on: 2025-08, 2025-08-14, RFC 3339, yesterday, last 30 days, …")],
+        before: Annotated[
+            AsText, Field(description="Until when, written like `after`; a named day or month is included whole.")
+        ],
         chat: OptionalChat = None,
         contact: OptionalContact = None,
         breakdown: Breakdown = None,

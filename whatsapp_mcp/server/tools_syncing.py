@@ -117,7 +117,11 @@ class SyncingTools:
         background (full_sync_status).
         """
         from whatsapp_mcp.server.waiting import wait_with_progress
-        from whatsapp_mcp.sync import sync_recent
+        from whatsapp_mcp.sync import nothing_synced, sync_recent
+
+        self._archive.settings.credentials()  # what is wrong with the settings comes first
+        if not self._archive.database.exists():  # an archive is not made only to find out that it is empty
+            raise nothing_synced()
 
         async def work(gateway: GreenApi, writer: Writer, report: Callable[[Progress], None]) -> object:
             return await sync_recent(gateway, writer, self._archive.clock, report=report)

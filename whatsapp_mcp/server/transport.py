@@ -18,6 +18,8 @@ from mcp import types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
+from whatsapp_mcp.refusals import hush_record
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -35,9 +37,18 @@ _CHATTY: Final = ("httpx", "httpcore", "httpx2", "httpcore2", "mcp")
 """httpx logs whole addresses, and Green API's token is in them; mcp logs what models asked for."""
 
 
+class _Discreet(logging.Formatter):
+    """Clients keep what a server writes to standard error: SQLite's errors may quote a message, so their words stay out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(hush_record(record))
+
+
 def prepare_logging() -> None:
     """Send warnings to standard error and silence the chatty, before the SDK sets up logging of its own."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -40,8 +40,10 @@ def outcome_text(job: Job) -> str:
     outcome = job.outcome
     counts = f"{outcome.messages_seen:,} messages seen, {outcome.messages_new:,} new"
     lines = [f"The {job.name} is {outcome.state}: {outcome.chats_done} of {outcome.chats_total} chats, {counts}."]
-    if outcome.chats_truncated:
-        lines.append(f"{outcome.chats_truncated} histories were cut off by the gateway; older messages are missing.")
+    if outcome.chats_damaged:
+        lines.append(f"A part of {outcome.chats_damaged} histories could not be read; the next sync asks again.")
+    if cut := outcome.chats_truncated - outcome.chats_damaged:
+        lines.append(f"{cut} histories were cut off by the gateway; older messages are missing.")
     lines += [f"failed: {literal(failure.chat)}: {inline(failure.error, 200)}" for failure in outcome.failures[:20]]
     lines += [f"note: {inline(note, 200)}" for note in outcome.notes[:10]]
     return "\n".join(lines)
@@ -52,15 +54,14 @@ def chat_to_fetch(archive: Archive, chat: str | int) -> str:
 
     Raises `NotFound` or `Ambiguous` when a name does not lead to one chat.
     """
+    from whatsapp_mcp.sync import chat_named
+
     text = str(chat).strip()
     try:
         return archive.queries.find_chat(chat).whatsapp_id
     except (NotFound, StorageError):
-        if text.endswith(("@c.us", "@g.us", "@lid")):
-            return text
-        number = text.lstrip("+").translate(str.maketrans("", "", " -()."))
-        if number.isascii() and number.isdigit() and 7 <= len(number) <= 15:
-            return f"{number}@c.us"
+        if (meant := chat_named(text)) is not None:
+            return meant
         if not archive.database.exists():
             raise UsageError(
                 "No chat is archived yet.", advice="start_full_sync fetches all; or give a phone number."

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from whatsapp_mcp import schema
-from whatsapp_mcp.errors import DatabaseTooNew
+from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew
 from whatsapp_mcp.records import (
     ME,
     Alias,
@@ -188,6 +188,13 @@ class Store:
         """Inside of a transaction: empty what can be derived, and remember our integer keys."""
         begin_rebuild(self)
 
+    def keep_chats(self, chats: Iterable[str]) -> None:
+        """Give chats that only their progress names a row, as a mark does."""
+        with self.transaction():
+            for chat in chats:
+                self.people.chat(chat)
+            self.people.settle_names()
+
     def end_rebuild(self) -> None:
         """Inside of the same transaction: give back what cannot be derived."""
         end_rebuild(self)
@@ -217,7 +224,7 @@ class Store:
             self.runs.update(run_id, now, **counters)
 
     def end_run(self, run_id: int, state: str, now: int, last_error: str | None = None) -> None:
-        """Close a run as ``complete``, ``partial`` (per-chat failures), ``failed`` or ``interrupted``."""
+        """Close a run as ``complete``, ``partial`` (something is missing), ``failed`` or ``interrupted``."""
         with self.transaction():
             self.runs.end(run_id, state, now, last_error)
 
@@ -235,23 +242,32 @@ class Store:
             self.runs.plan(run_id, chats)
             self.people.settle_names()
 
-    def pending_chats(self, run_id: int) -> list[str]:
-        """The chats of a run that are not done, as WhatsApp's ids."""
-        return self.runs.pending(run_id)
+    def pending_chats(self, run_id: int, *, done_since: int = 0) -> list[str]:
+        """The chats of a run that are not done, or were done before `done_since`, as WhatsApp's ids."""
+        return self.runs.pending(run_id, done_since)
+
+    def known_chats(self) -> dict[str, bool]:
+        """All chats as WhatsApp's ids, and whether the gateway once told a message of them that stands in a history."""
+        return self.runs.known_chats()
+
+    def has_messages_since(self, since: int, *, from_me: bool) -> bool:
+        """Whether the gateway told of a message, not a call, that was sent or received after `since` (unix seconds)."""
+        return self.runs.has_messages_since(since, from_me=from_me)
 
     def mark_chat(self, mark: Mark, error: str | None = None) -> None:
         """Write a chat's state when there is no payload to go with it."""
         with self.transaction():
             self.runs.mark(mark, error)
+            self.people.settle_names()
 
     def history_lengths(self, run_id: int) -> dict[str, int]:
         """How many records the histories of a run's chats had, by WhatsApp's chat id."""
         return self.runs.lengths(run_id)
 
-    def restart(self) -> None:
-        """Forget the progress of all chats, never a message."""
+    def restart(self, *, keep: int | None = None) -> None:
+        """Forget the progress of all chats, never a message; unfinished full runs but `keep` become ``abandoned``."""
         with self.transaction():
-            self.runs.forget_progress()
+            self.runs.forget_progress(keep)
 
     def compact(self) -> None:
         """Merge the search index into one piece and give free pages back: worth it after a whole account came in."""
@@ -270,9 +286,9 @@ def _open(path: Path | str, synchronous: str) -> sqlite3.Connection:
 
     connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     try:
+        connection.text_factory = schema.lenient_text
+        _refuse_strangers(connection)  # first of all: the next line already writes
         connection.execute("PRAGMA journal_mode = WAL")
-        if schema.version_of(connection) > schema.VERSION:
-            raise DatabaseTooNew("The archive was written by a later version of whatsapp-mcp.")  # noqa: TRY301
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -283,6 +299,18 @@ def _open(path: Path | str, synchronous: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_strangers(connection: sqlite3.Connection) -> None:
+    version = schema.version_of(connection)
+    if version > schema.VERSION:
+        raise DatabaseTooNew("The archive was written by a later version of whatsapp-mcp.")
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE '%migrations%'")}
+    if schema.is_foreign(version, names):
+        raise DatabaseCorrupt(schema.FOREIGN, advice=schema.CHOOSE_ANOTHER)
+    if lost := sorted(schema.NEEDED - names) if version else []:
+        message = f"The database has lost its table {lost[0]}."
+        raise DatabaseCorrupt(message)
 
 
 def _by_type(records: Iterable[Record]) -> dict[type, list[Any]]:

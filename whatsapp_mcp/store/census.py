@@ -6,11 +6,14 @@ of the order of arrival, ``verify --thorough`` and the rebuild test all compare 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from marshal import dumps
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 _CHAT: Final = "(SELECT whatsapp_chat_id FROM chats AS c WHERE c.chat_id = t.chat_id)"
 _GROUP: Final = "(SELECT whatsapp_group_id FROM groups AS g WHERE g.group_id = t.group_id)"
@@ -45,24 +48,62 @@ QUERIES: Final = {
 }
 """One query for each derived table."""
 
+TABLES: Final = (*QUERIES, "message_index")
+"""Everything that is compared."""
+
 INDEX_QUERY: Final = (
     f"SELECT {_CHAT}, t.whatsapp_message_id, v.term, v.col, v.offset FROM temp.index_words AS v"
     " LEFT JOIN messages AS t ON t.message_id = v.doc"
 )
 """Every word of the search index with the message that holds it."""
 
+_PARTS: Final = 4096
+_PLAIN: Final = 2
+"""The last form of `marshal` in which equal values have equal bytes: later ones note which objects are shared."""
 
-def census(connection: sqlite3.Connection) -> dict[str, set[tuple[object, ...]]]:
+
+def census(connection: sqlite3.Connection) -> dict[str, set[tuple[Any, ...]]]:
     """All derived rows by table, in natural terms, with the words of the search index under ``message_index``."""
-    found = {table: set(connection.execute(query)) for table, query in QUERIES.items()}
-    found["message_index"] = set(index_words(connection))
-    return found
+    return {table: set(natural_rows(connection, table)) for table in TABLES}
 
 
-def index_words(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+def natural_rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of one of `TABLES` in natural terms, in no certain order, one after the other."""
+    return _index_words(connection) if table == "message_index" else connection.execute(QUERIES[table])
+
+
+def _index_words(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """Each occurrence of a word in the search index: chat, message, word, column, position."""
     connection.execute("CREATE VIRTUAL TABLE temp.index_words USING fts5vocab (main, message_index, instance)")
+    cursor = connection.execute(INDEX_QUERY)
     try:
-        yield from connection.execute(INDEX_QUERY).fetchall()
+        yield from cursor
     finally:
+        cursor.close()
         connection.execute("DROP TABLE temp.index_words")
+
+
+def differences(found: sqlite3.Connection, expected: sqlite3.Connection) -> Iterator[tuple[str, int, int]]:
+    """Tables whose rows differ: (table, rows that are too many, rows that are missing).
+
+    Memory stays the same however long the tables are: rows are summed up in a few thousand parts by a hash of their bytes, and
+    only those of parts whose sums differ are looked at again.
+    """
+    for table in TABLES:
+        sums = zip(_sums(natural_rows(found, table)), _sums(natural_rows(expected, table)), strict=True)
+        odd = {part for part, (one, other) in enumerate(sums) if one != other}
+        if odd:
+            there, wanted = (_of_parts(natural_rows(each, table), odd) for each in (found, expected))
+            yield table, (there - wanted).total(), (wanted - there).total()
+
+
+def _sums(rows: Iterable[tuple[Any, ...]]) -> list[int]:
+    sums = [0] * _PARTS
+    for row in rows:
+        number = hash(dumps(row, _PLAIN))
+        sums[number % _PARTS] += number
+    return sums
+
+
+def _of_parts(rows: Iterable[tuple[Any, ...]], parts: AbstractSet[int]) -> Counter[int]:
+    return Counter(number for row in rows if (number := hash(dumps(row, _PLAIN))) % _PARTS in parts)

@@ -29,6 +29,8 @@ ITEMWISE: Final = frozenset({
 
 _ZLIB, _REFERENCE = 1, 2
 _LEVEL: Final = 4
+_LONG: Final = 20
+"""Digits that no number of a payload has."""
 _DICTIONARY: Final = (
     b'"sendByApi":false"statusMessage":"delivered""senderContactName":"","chatId":"120363@g.us","typeMessage":"imageMessage",'
     b'"downloadUrl":"https://sw-media.storage.yandexcloud.net/","caption":"","fileName":"","jpegThumbnail":"","mimeType":"image/jpeg",'
@@ -107,27 +109,28 @@ class Payloads:
 
     def keep(self, payload: Payload, fresh: Fresh, unreadable: int) -> None:
         """Store the unseen items of a payload."""
-        context = _context(payload)
         text = _pack(list(fresh))
-        digest = digest_of(text)
-        encoding, body = _ZLIB, b""
+        text_digest = digest_of(text)
+        said = (payload.origin, _context(payload), payload.received_at, len(fresh), unreadable, int(payload.damaged))
+        encoding, body, findable = _ZLIB, b"", None
         if payload.origin in ITEMWISE:
             registered = sorted(set(fresh.values()) - {_REGISTERED})
             rows.insert_many(self._connection, "payload_items", ("bucket", "digest"), registered)
         else:
-            encoding, body = self._reference(payload.origin, context, digest)
+            encoding, body = self._reference(said[0], said[1], text_digest)
+            findable = text_digest if encoding == _ZLIB else None
         if encoding == _ZLIB:
             body = _deflate(text.encode("utf-8", "surrogatepass"))
         self._connection.execute(
-            "INSERT INTO payloads (origin, context, received_at, item_count, unreadable_count, damaged, encoding, digest, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (payload.origin, context, payload.received_at, len(fresh), unreadable, payload.damaged, encoding, digest, body),
+            "INSERT INTO payloads (origin, context, received_at, item_count, unreadable_count, damaged, encoding, digest,"
+            " text_digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*said, encoding, _seal(said, text_digest), findable, body),
         )
 
-    def _reference(self, origin: str, context: str, digest: int) -> tuple[int, bytes]:
+    def _reference(self, origin: str, context: str, text_digest: int) -> tuple[int, bytes]:
         row = self._connection.execute(
-            "SELECT payload_id FROM payloads WHERE digest = ? AND origin = ? AND context = ? AND encoding = ? LIMIT 1",
-            (digest, origin, context, _ZLIB),
+            "SELECT payload_id FROM payloads WHERE text_digest = ? AND origin = ? AND context = ? AND encoding = ? LIMIT 1",
+            (text_digest, origin, context, _ZLIB),
         ).fetchone()
         return (_ZLIB, b"") if row is None else (_REFERENCE, str(row[0]).encode())
 
@@ -135,43 +138,55 @@ class Payloads:
         """Every stored payload in the order of arrival.
 
         Raises:
-            DatabaseCorrupt: a body cannot be unpacked, or is not what was stored.
+            DatabaseCorrupt: a payload is missing or is not what was stored, in its text or in what is said beside it.
 
         """
+        if missing := self._missing():
+            message = f"{missing} stored payloads are missing."
+            raise DatabaseCorrupt(message)
         last = 0
         while True:
             found = self._connection.execute(
-                "SELECT payload_id, origin, context, received_at, item_count, damaged, digest FROM payloads"
-                " WHERE payload_id > ? ORDER BY payload_id LIMIT 200",
+                "SELECT payload_id, digest, text_digest, origin, context, received_at, item_count, unreadable_count, damaged"
+                " FROM payloads WHERE payload_id > ? ORDER BY payload_id LIMIT 200",
                 (last,),
             ).fetchall()
             if not found:
                 return
-            for last, origin, context, received_at, count, damaged, digest in found:
-                items = self._items(last, count, digest)
+            for last, digest, findable, *said in found:
+                text = self._text(last)
+                self._prove(last, (digest, findable), said, digest_of(text))
+                origin, context, received_at, count, _, damaged = said
+                items = _unpack(text) if count else ()
                 yield Payload(origin, received_at, items, json.loads(context), damaged=bool(damaged))
 
-    def _items(self, payload_id: int, count: int, digest: int) -> tuple[str, ...]:
-        text = self._text(payload_id)
-        items = _unpack(text) if count else ()
-        if len(items) != count or digest_of(text) != digest:
+    def _missing(self) -> int:
+        """Payloads are never deleted; SQLite keeps the highest number that it gave to one."""
+        given = self._connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'payloads'").fetchone()[0]
+        there, highest = self._connection.execute("SELECT count(*), max(payload_id) FROM payloads").fetchone()
+        return int(max(given or 0, highest or 0) - there)
+
+    def _prove(self, payload_id: int, digests: tuple[object, object], said: Sequence[object], text_digest: int) -> None:
+        if digests[0] != _seal(said, text_digest) or digests[1] not in (None, text_digest):
             message = f"The stored payload {payload_id} is not what was received."
             raise DatabaseCorrupt(message)
-        return items
 
-    def _text(self, payload_id: int) -> str:
+    def _text(self, payload_id: int, referring: int | None = None) -> str:
         row = self._connection.execute("SELECT encoding, body FROM payloads WHERE payload_id = ?", (payload_id,)).fetchone()
-        if row is None:
-            message = f"The payload {payload_id} is missing."
-            raise DatabaseCorrupt(message)
-        encoding, body = row
-        if encoding == _REFERENCE:
-            return self._text(int(body))
-        try:
-            return zlib.decompressobj(zdict=_DICTIONARY).decompress(body).decode("utf-8", "surrogatepass")
-        except (zlib.error, UnicodeDecodeError) as error:
-            message = f"The stored payload {payload_id} cannot be unpacked."
-            raise DatabaseCorrupt(message) from error
+        encoding, body = row or (None, None)
+        if encoding == _ZLIB and isinstance(body, bytes):
+            return _inflate(body, payload_id)
+        if encoding == _REFERENCE and referring is None and isinstance(body, bytes) and body.isdigit() and len(body) < _LONG:
+            earlier = int(body)
+            if earlier < payload_id:
+                return self._text(earlier, payload_id)
+        message = f"The text of the stored payload {payload_id if referring is None else referring} is missing."
+        raise DatabaseCorrupt(message)
+
+
+def _seal(said: Sequence[object], text_digest: int) -> int:
+    """One digest of a whole row; what is no value of ours (a blob, say) only has to give another one."""
+    return digest_of(json.dumps([*said, text_digest], default=repr))
 
 
 def _context(payload: Payload) -> str:
@@ -187,6 +202,14 @@ def _pack(items: Sequence[str]) -> str:
 
 def _unpack(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text[1:])) if text.startswith("\x1e") else tuple(text.split("\x1e"))
+
+
+def _inflate(body: bytes, payload_id: int) -> str:
+    try:
+        return zlib.decompressobj(zdict=_DICTIONARY).decompress(body).decode("utf-8", "surrogatepass")
+    except (zlib.error, UnicodeDecodeError) as error:
+        message = f"The stored payload {payload_id} cannot be unpacked."
+        raise DatabaseCorrupt(message) from error
 
 
 def _deflate(text: bytes) -> bytes:

@@ -9,15 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.schema import DERIVED
+from whatsapp_mcp.store.structure import restore
 
 if TYPE_CHECKING:
     from whatsapp_mcp.store import Store
 
 
+def is_derived(table: str) -> bool:
+    """Whether a rebuild makes a table's rows anew."""
+    return table in DERIVED
+
+
 def begin_rebuild(store: Store) -> None:
-    """Remember our integer keys and the files on disk, then empty the derived tables."""
+    """Mend indexes and views, remember our integer keys and the files on disk, then empty the derived tables."""
     write = store.connection.execute
     write("PRAGMA defer_foreign_keys = ON")
+    restore(store.connection)
     store.ids.reserve()
     write(
         "CREATE TEMP TABLE kept_media AS SELECT message_id, local_media_path FROM messages WHERE local_media_path IS NOT NULL"

@@ -34,8 +34,10 @@ class Mark:
     """``running``, ``complete``, ``truncated`` or ``failed``."""
     run_id: int | None = None
     history_length: int | None = None
-    """How many records the gateway returned for the chat."""
+    """How many records the gateway returned for the chat; the most that it ever did is kept."""
     cursors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    error: str | None = None
+    """One line for a history that failed or is not whole."""
 
 
 class Runs:
@@ -70,16 +72,16 @@ class Runs:
         )
 
     def end(self, run_id: int, state: str, now: int, last_error: str | None) -> None:
-        """Close a run as ``complete``, ``partial``, ``failed`` or ``interrupted``."""
+        """Close a run as ``complete``, ``partial``, ``failed``, ``interrupted`` or ``abandoned``."""
         self._connection.execute(
             "UPDATE runs SET state = ?, ended_at = ?, updated_at = ?, last_error = ? WHERE run_id = ?",
             (state, now, now, last_error, run_id),
         )
 
     def unfinished(self, kind: str) -> int | None:
-        """The newest run of that kind if it did not come to its end."""
+        """The newest run of that kind if it did not come to its end; one that a restart gave up is passed over."""
         row = self._connection.execute(
-            "SELECT run_id, state FROM runs WHERE kind = ? ORDER BY run_id DESC LIMIT 1", (kind,)
+            "SELECT run_id, state FROM runs WHERE kind = ? AND state <> 'abandoned' ORDER BY run_id DESC LIMIT 1", (kind,)
         ).fetchone()
         return None if row is None or row[1] in ("complete", "partial") else int(row[0])
 
@@ -96,26 +98,50 @@ class Runs:
             [(key, run_id) for key in dict.fromkeys(map(self._people.chat, chats))],
         )
 
-    def pending(self, run_id: int) -> list[str]:
-        """The chats of a run that are not done, as WhatsApp's ids."""
+    def pending(self, run_id: int, done_since: int) -> list[str]:
+        """The chats of a run that are not done, or were done before `done_since`, as WhatsApp's ids."""
         rows = self._connection.execute(
-            "SELECT whatsapp_chat_id FROM sync_status JOIN chats USING (chat_id)"
-            " WHERE run_id = ? AND sync_progress NOT IN (?, ?) ORDER BY chat_id",
-            (run_id, *DONE),
+            "SELECT whatsapp_chat_id FROM sync_status JOIN chats USING (chat_id) WHERE run_id = ?"
+            " AND (sync_progress NOT IN (?, ?) OR coalesce(last_synced_at, 0) < ?) ORDER BY chat_id",
+            (run_id, *DONE, done_since),
         )
         return [chat for (chat,) in rows]
 
-    def forget_progress(self) -> None:
-        """Let the next full sync begin from nothing known; messages and errors seen stay."""
+    def known_chats(self) -> dict[str, bool]:
+        """All chats as WhatsApp's ids, and whether the gateway once told a message of them that stands in a history.
+
+        Calls stand in none, and what only a chat export brought may never have been at the gateway.
+        """
+        rows = self._connection.execute(
+            "SELECT whatsapp_chat_id, coalesce(history_length, 0) > 0 OR EXISTS (SELECT 1 FROM messages AS m WHERE"
+            " m.chat_id = chats.chat_id AND m.message_type <> 'call' AND m.whatsapp_message_id NOT LIKE 'export-%')"
+            " FROM chats LEFT JOIN sync_status USING (chat_id) ORDER BY last_message_at DESC, chats.chat_id"
+        )
+        return {chat: bool(has_messages) for chat, has_messages in rows}
+
+    def has_messages_since(self, since: int, *, from_me: bool) -> bool:
+        """Whether the gateway told of a message, not a call, that was sent or received after `since`."""
+        found = self._connection.execute(
+            "SELECT 1 FROM messages WHERE sent_at > ? AND from_me = ? AND message_type NOT IN ('call', 'system')"
+            " AND whatsapp_message_id NOT LIKE 'export-%' LIMIT 1",
+            (since, int(from_me)),
+        )
+        return found.fetchone() is not None
+
+    def forget_progress(self, keep: int | None) -> None:
+        """Let the next full sync begin from nothing known; messages and errors seen stay, and so does the run `keep`."""
         self._connection.execute("UPDATE sync_status SET run_id = NULL, sync_progress = 'pending'")
-        self._connection.execute("UPDATE runs SET state = 'abandoned' WHERE state IN ('running', 'interrupted', 'failed')")
-        self._connection.execute("UPDATE runs SET state = 'complete' WHERE state = 'abandoned'")
+        self._connection.execute(
+            "UPDATE runs SET state = 'abandoned', ended_at = coalesce(ended_at, updated_at) WHERE kind = 'full'"
+            " AND state IN ('running', 'interrupted', 'failed') AND run_id IS NOT ?",
+            (keep,),
+        )
 
     def mark(self, mark: Mark, error: str | None = None) -> None:
         """Write what a mark says."""
         self._connection.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(mark.cursors.items()))
         if mark.chat and mark.progress:
-            self._mark_chat(mark, error)
+            self._mark_chat(mark, error or mark.error)
 
     def _mark_chat(self, mark: Mark, error: str | None) -> None:
         chat = self._people.chat(mark.chat)
@@ -132,7 +158,8 @@ class Runs:
 
     def _note_extent(self, chat: int, mark: Mark) -> None:
         self._connection.execute(
-            "UPDATE sync_status SET last_synced_at = :at, history_length = coalesce(:length, history_length),"
+            "UPDATE sync_status SET last_synced_at = :at,"
+            " history_length = coalesce(max(:length, history_length), :length, history_length),"
             " oldest_sent_at = (SELECT min(sent_at) FROM messages AS m WHERE m.chat_id = :chat),"
             " last_synced_message_id = (SELECT whatsapp_message_id FROM messages AS m WHERE m.chat_id = :chat"
             " ORDER BY sent_at DESC, message_id DESC LIMIT 1) WHERE chat_id = :chat",

@@ -5,10 +5,13 @@ No SQL and no field names of the gateway: payloads are fetched by ``greenapi``, 
 
 from __future__ import annotations
 
-from whatsapp_mcp.sync.chat import sync_chat
+from whatsapp_mcp.sync.chat import chat_named, sync_chat
 from whatsapp_mcp.sync.coverage import silent_caps
 from whatsapp_mcp.sync.full import full_sync
 from whatsapp_mcp.sync.progress import ChatFailure, Outcome, Progress
-from whatsapp_mcp.sync.recent import sync_recent
+from whatsapp_mcp.sync.recent import nothing_synced, sync_recent
 
-__all__ = ["ChatFailure", "Outcome", "Progress", "full_sync", "silent_caps", "sync_chat", "sync_recent"]
+__all__ = [
+    "ChatFailure", "Outcome", "Progress", "chat_named", "full_sync", "nothing_synced", "silent_caps", "sync_chat",
+    "sync_recent",
+]  # fmt: skip

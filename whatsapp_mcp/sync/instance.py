@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, InstanceGone, InstanceStarting, NotAuthorized, UsageError
+from whatsapp_mcp.errors import (
+    CredentialsError,
+    GatewayError,
+    InstanceGone,
+    InstanceStarting,
+    NotAuthorized,
+    QuotaReached,
+    UsageError,
+)
 from whatsapp_mcp.normalise import instance_state, normalise
 from whatsapp_mcp.records import ME, Alias
 
@@ -50,6 +58,31 @@ def _not_working(state: str) -> GatewayError:
         return NotAuthorized("The instance is not linked to a phone.")
     advice = "Look at the instance in the Green API console."
     return NotAuthorized("The instance is in a state that this program does not know.", advice=advice)
+
+
+async def concerns_one_method(gateway: GreenApi, error: GatewayError) -> bool:
+    """Whether a 403, 404 or 466 is about the method alone: plans leave methods out, and count them one by one.
+
+    (Green API docs, "about tariffs" and "466 error".) A 401 or 403 for the whole instance would meet getStateInstance too.
+    """
+    if isinstance(error, QuotaReached):
+        return True
+    return isinstance(error, CredentialsError) and await does_work(gateway)
+
+
+def done_without(method: str, error: GatewayError) -> str:
+    """One line for a method whose answer is missing."""
+    if isinstance(error, CredentialsError):  # its text blames the instance, which works
+        return f"{method}: Green API does not serve it to this instance; the plan may not include it."
+    return f"{method}: {error.what}"
+
+
+async def does_work(gateway: GreenApi) -> bool:
+    """Whether the instance answers at this moment, and says that it works."""
+    try:
+        return instance_state(await gateway.get_state_instance()) in _WORKING
+    except GatewayError:
+        return False
 
 
 async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:

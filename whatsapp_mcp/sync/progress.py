@@ -48,7 +48,7 @@ class Outcome:
 
     run_id: int
     state: str
-    """``complete``, or ``partial`` when some chats failed."""
+    """``complete``, or ``partial`` when some chats failed or a list or journal is missing."""
     chats_total: int
     chats_done: int
     chats_failed: int
@@ -59,6 +59,8 @@ class Outcome:
     requests: int
     throttled: int
     seconds: float
+    chats_damaged: int = 0
+    """Those of them of whose history a part could not be read."""
     failures: tuple[ChatFailure, ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be had beside the histories, one line each."""

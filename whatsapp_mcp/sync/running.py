@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SAVE_EVERY: Final = 1.0
 """Seconds between saved counters: they are for people to look at, while each chat's own mark is saved with its rows."""
+_LONGEST_ERROR: Final = 1_000
 
 
 class Run:
@@ -38,7 +39,10 @@ class Run:
         self.counters = Counters(clock, gateway.rate_scale)
         self.failures: list[ChatFailure] = []
         self.notes: list[str] = []
+        self.missing: list[str] = []
+        """The notes that make the run ``partial``."""
         self.truncated: set[str] = set()
+        self.damaged: set[str] = set()
         self.run_id = 0
         self.state = "checking"
         self._gateway = gateway
@@ -53,6 +57,7 @@ class Run:
 
     async def begin(self, kind: str) -> None:
         """Start a new run."""
+        self.counters.carry_on(0, 0)
         self.run_id = await self.pen.call(self.pen.store.begin_run, kind, self.now)
         self._note_requests(0, 0)
 
@@ -120,6 +125,18 @@ class Run:
         self.failures.append(ChatFailure(chat, str(error)))
         self.counters.failed()
 
+    def note(self, text: str, *, missing: bool = False) -> None:
+        """Remember, once, what could not be had; `missing` where messages or chats may be among it."""
+        if text not in self.notes:
+            self.notes.append(text)
+        if missing and text not in self.missing:
+            self.missing.append(text)
+
+    async def end_as_it_went(self) -> None:
+        """Close the run as ``complete``, or as ``partial`` when chats failed or something is missing; the notes are kept."""
+        told = [*self.notes, *(failure.error for failure in self.failures[-1:])]
+        await self.end("partial" if self.failures or self.missing else "complete", " ".join(told)[:_LONGEST_ERROR] or None)
+
     async def end(self, state: str, last_error: str | None = None) -> None:
         """Close the run."""
         self.state = state
@@ -137,6 +154,7 @@ class Run:
             chats_done=count.chats_done,
             chats_failed=count.chats_failed,
             chats_truncated=len(self.truncated),
+            chats_damaged=len(self.damaged),
             messages_seen=count.messages_seen,
             messages_new=count.messages_new,
             requests=self.requests,

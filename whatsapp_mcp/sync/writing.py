@@ -67,7 +67,9 @@ class Pen:
         self._waiting.append(arrived)
         async with self._one:
             while arrived.applied is None and arrived.error is None:
-                await self._write(self._next_group())
+                # A group that left the queue belongs to other tasks as well: a cancelled one may not take it along.
+                with anyio.CancelScope(shield=True):
+                    await self._write(self._next_group())
         if arrived.applied is None:
             raise arrived.error or RuntimeError("nothing was written")
         return arrived.applied
