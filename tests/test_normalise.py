@@ -233,6 +233,13 @@ def test_deletions_and_reactions_name_their_target() -> None:
     assert journal("reactionMessage", type="outgoing", **reaction) == [Reaction(CHAT, "3A00", ME, "", AT)]
 
 
+def test_a_poll_for_which_nobody_votes_any_more_has_an_empty_tally_and_one_without_votes_says_nothing() -> None:
+    poll = {"stanzaId": "3EB0AB", "name": "When?"}
+    (nobody,) = (r for r in journal("pollUpdateMessage", pollMessageData={**poll, "votes": []}) if isinstance(r, PollVote))
+    assert (nobody.option, nobody.voters) == ("", ())
+    assert not any(isinstance(r, PollVote) for r in journal("pollUpdateMessage", pollMessageData={**poll, "votes": "many"}))
+
+
 def test_votes_are_one_record_per_option_and_voters_may_be_objects() -> None:
     votes = [{"optionName": "Yes", "optionVoters": [CHAT, {"wid": "447700900001@c.us"}, CHAT, None]}, {"optionName": "No"}, 5]
     assert journal("pollUpdateMessage", pollMessageData={"stanzaId": "3A00", "votes": votes}) == [

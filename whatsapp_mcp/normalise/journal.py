@@ -68,7 +68,7 @@ def journal_records(item: Item) -> list[Record]:
         return [envelope]
     event = _EVENTS.get(type_message)
     records: list[Record] = [_message(item, envelope, type_message)] if event is None else event(item, envelope)
-    if isinstance(records[0], Unreadable):
+    if not records or isinstance(records[0], Unreadable):
         return records
     contact = _contact(item, envelope)
     if contact is not None:
