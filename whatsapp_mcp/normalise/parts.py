@@ -57,6 +57,8 @@ def is_forwarded(item: Item) -> bool:
     """Whether the item, or an object in it other than the quoted message, says that it was forwarded."""
     if _says_forwarded(item):
         return True
+    if dict not in map(type, item.values()):
+        return False
     quoted = item.get("quotedMessage")
     nested = [value for value in item.values() if value.__class__ is dict and value is not quoted]
     return bool(nested) and any(map(_says_forwarded, nested))

@@ -28,7 +28,7 @@ ITEMWISE: Final = frozenset({
 """Origins whose items mean the same whenever they arrive."""
 
 _ZLIB, _REFERENCE = 1, 2
-_LEVEL: Final = 4
+_LEVEL: Final = 3
 _LONG: Final = 20
 """Digits that no number of a payload has."""
 _DICTIONARY: Final = (
