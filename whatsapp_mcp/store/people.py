@@ -3,7 +3,8 @@
 Ids are kept as received in ``aliases``; a person with several ids has one contact and one private chat, under the best of them
 (a number before a privacy id before a name from an export). Which ids belong together is a union of sightings, so it does not
 matter when the relation is learned: what was stored under two ids before is then joined, row by row, by the same rules as two
-sightings of anything else.
+sightings of anything else. Only a contradiction, one privacy id claimed for two numbers, is settled by arrival: the first one
+stands.
 """
 
 from __future__ import annotations
