@@ -338,3 +338,11 @@ def test_many_people_found_to_be_known_are_joined_at_once(store: Store) -> None:
     for table in ("messages", "message_index_docsize"):
         store.connection.execute(f"DELETE FROM {table}")
     rebuild(store)
+
+
+def test_a_part_of_an_answer_that_is_stored_joins_nobody_whom_the_whole_did_not(store: Store) -> None:
+    mine, stray = incoming(1, "mine"), incoming(2, "stray", chat=LID, senderId=LID)
+    Ingest(store).receive(history([mine]))
+    Ingest(store).receive(history([stray, mine], received_at=RECEIVED_AT + 60))
+    rebuild(store)
+    assert rows(store, "SELECT whatsapp_chat_id FROM chats ORDER BY 1") == [(ALICE,), (LID,)]

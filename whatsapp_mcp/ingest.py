@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.normalise import NEWEST_FIRST, records_of, relations_of
+from whatsapp_mcp.normalise import NEWEST_FIRST, records_of, relations_of, with_relation
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
 from whatsapp_mcp.store.payloads import ITEMWISE
 from whatsapp_mcp.store.reading import marked_chats
@@ -57,6 +57,7 @@ class Ingest:
             StorageError: the disk or the database refused; nothing changed.
 
         """
+        payload = with_relation(payload)
         with _without_collector(), self.store.transaction():
             items = self.store.payloads.unseen(payload)
             records = [*self._new_relations(payload), *_records(payload, items)]

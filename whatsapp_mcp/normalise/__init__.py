@@ -6,6 +6,7 @@ journals and nested in the notifications; both end in the same reader, so that b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
@@ -29,6 +30,7 @@ JOURNALS: Final = frozenset({
 })  # fmt: skip
 """Origins whose items are journal items."""
 
+_SECOND_ID: Final = "secondId"
 _IN_A_CHAT: Final = (Message, Edit, Deletion, Reaction, Receipt, PollVote, Call)
 
 NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
@@ -47,18 +49,27 @@ def normalise(payload: Payload) -> list[Record]:
     return records
 
 
-def relations_of(payload: Payload) -> list[Alias]:
-    """What a whole answer says beyond its items: that two ids are one person.
+def with_relation(payload: Payload) -> Payload:
+    """The payload, with the second id of the person whose history it is in its context, where the whole answer shows one.
 
     A history asked for under a number, all of whose items name one privacy id, or the other way round, belongs to one person
-    (Green API tracker #826, #982, #1032). One stray item among others says nothing (tracker #427).
+    (Green API tracker #826, #982, #1032). One stray item among others says nothing (tracker #427). Only unseen items are
+    stored, and a part of an answer may look as the whole did not: so what the whole showed is kept for a rebuild to read.
     """
     asked = identity(payload.context.get("chatId")) if payload.origin in NEWEST_FIRST else ""
     foreign = "@lid" if asked.endswith("@c.us") else "@c.us"
     if not asked.endswith(("@c.us", "@lid")) or not any(foreign in item for item in payload.items):
-        return []
+        return payload
     named = {record.chat for record in normalise(payload) if isinstance(record, _IN_A_CHAT)}
-    return [Alias(asked, said) for said in named] if len(named) == 1 and are_number_and_privacy_id(asked, *named) else []
+    if len(named) != 1 or not are_number_and_privacy_id(asked, *named):
+        return payload
+    return replace(payload, context={**payload.context, _SECOND_ID: named.pop()})
+
+
+def relations_of(payload: Payload) -> list[Alias]:
+    """What `with_relation` found."""
+    second = identity(payload.context.get(_SECOND_ID))
+    return [Alias(identity(payload.context.get("chatId")), second)] if second else []
 
 
 def records_of(origin: str, item: str, *, received_at: int, context: Mapping[str, str]) -> list[Record]:
