@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.records import DELIVERY_STATES, KINDS
 from whatsapp_mcp.schema import JOINS
-from whatsapp_mcp.store.joins import Row, first, furthest, join, known, last, revealed
+from whatsapp_mcp.store.joins import Row, first, furthest, join, known, last, revealed, union
 
 VALUES = {
     first: st.none() | st.integers(),
@@ -18,6 +18,7 @@ VALUES = {
     known: st.none() | st.text(max_size=3),
     furthest: st.none() | st.sampled_from(DELIVERY_STATES),
     revealed: st.none() | st.sampled_from(KINDS),
+    union: st.none() | st.integers(0, 7),
 }
 
 
@@ -62,7 +63,7 @@ def test_the_latest_name_wins_in_any_order(names: list[tuple[str | None, int]], 
 
 
 def test_every_column_names_a_rule_that_exists() -> None:
-    rules = {"first", "last", "known", "any", "furthest", "revealed"}
+    rules = {"first", "last", "known", "any", "furthest", "revealed", "union"}
     for table, columns in JOINS.items():
         for column, rule in columns.items():
             assert rule in rules or rule.startswith("latest "), f"{table}.{column}: {rule}"

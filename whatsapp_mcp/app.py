@@ -71,18 +71,22 @@ class Archive:
         return Queries(self.database, zone=self.settings.timezone, clock=self.clock)
 
     @contextmanager
-    def writer(self) -> Iterator[Writer]:
-        """Hold the writer's lock; creates folder and database where they are missing.
+    def writer(self, *, durable: bool = False) -> Iterator[Writer]:
+        """Hold the writer's lock; creates folder and database where they are missing, and brings an older archive up to date.
+
+        What a `durable` writer has committed survives a power cut as well: for whatever the gateway is told to forget.
 
         Raises `WriterRunning` when another process holds the lock, and `StorageError` for whatever disk and database refuse,
         also from within the block.
         """
-        from whatsapp_mcp.ingest import Ingest
+        from whatsapp_mcp.ingest import Ingest, rebuild
         from whatsapp_mcp.store import Store
 
         with storage_errors(), hold_lock(self.home):
             ensure_private_file(self.database)
-            with Store(self.database) as store:
+            with Store(self.database, synchronous="FULL" if durable else "NORMAL") as store:
+                if store.is_outdated:
+                    rebuild(store)
                 yield Writer(store, Ingest(store))
 
     @contextmanager

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.normalise import NEWEST_FIRST, records_of, relations_of, with_relation
+from whatsapp_mcp.normalise import JOURNALS, NEWEST_FIRST, NOTIFICATIONS, records_of, relations_of, with_relation
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
+from whatsapp_mcp.schema import ASKED, IMPORTED, TOLD
 from whatsapp_mcp.store.payloads import ITEMWISE
 from whatsapp_mcp.store.reading import marked_chats
 
@@ -64,7 +65,7 @@ class Ingest:
             if records and not items:
                 items = self.store.payloads.again(payload.items[0])
             unreadable = sum(type(record) is Unreadable for record in records)
-            new = self.store.apply(records, payload.received_at) if records else 0
+            new = self.store.apply(records, payload.received_at, origins_of(payload)) if records else 0
             if items or payload.damaged:
                 self.store.payloads.keep(payload, items, unreadable)
             if mark is not None:
@@ -103,16 +104,26 @@ def replay(source: Readable, target: Store) -> None:
 
     """
     batch: list[Record] = []
-    received_at = 0
+    arrival = (0, 0)
     for payload in source.payloads.replay():
-        if batch and (payload.received_at != received_at or len(batch) > _REPLAY_BATCH):
-            target.apply(batch, received_at)
+        if batch and ((payload.received_at, origins_of(payload)) != arrival or len(batch) > _REPLAY_BATCH):
+            target.apply(batch, *arrival)
             batch = []
-        received_at = payload.received_at
+        arrival = (payload.received_at, origins_of(payload))
         batch.extend(relations_of(payload))
         batch.extend(_records(payload, payload.items))
     if batch:
-        target.apply(batch, received_at)
+        target.apply(batch, *arrival)
+
+
+def origins_of(payload: Payload) -> int:
+    """The bit of ``messages.origins`` for what a payload brings.
+
+    A journal and a history share one: an item with the same letters in both is stored for whichever came first.
+    """
+    if payload.origin in NOTIFICATIONS:
+        return TOLD
+    return ASKED if payload.origin in JOURNALS else IMPORTED
 
 
 def rebuild(store: Store) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-VERSION: Final = 1
+VERSION: Final = 2
 """``PRAGMA user_version`` of a database that this code writes."""
 
 DATABASE_NAME: Final = "whatsapp_chats.db"
@@ -257,6 +257,82 @@ CREATE VIEW current_poll_votes AS
 """
 """The first migration, frozen: later changes are further migrations."""
 
+SECOND: Final = """
+ALTER TABLE messages ADD COLUMN origins INTEGER;
+ALTER TABLE sync_status ADD COLUMN last_history_length INTEGER;
+CREATE TABLE contact_names (
+    contact_id INTEGER NOT NULL REFERENCES contacts,
+    source TEXT NOT NULL,
+    name TEXT NOT NULL,
+    first_seen_at INTEGER,
+    last_seen_at INTEGER,
+    PRIMARY KEY (contact_id, source, name)
+) WITHOUT ROWID;
+CREATE TABLE group_names (
+    group_id INTEGER NOT NULL REFERENCES groups,
+    name TEXT NOT NULL,
+    first_seen_at INTEGER,
+    last_seen_at INTEGER,
+    PRIMARY KEY (group_id, name)
+) WITHOUT ROWID;
+CREATE TABLE group_member_history (
+    group_id INTEGER NOT NULL REFERENCES groups,
+    contact_id INTEGER NOT NULL REFERENCES contacts,
+    role TEXT NOT NULL,
+    from_at INTEGER NOT NULL,
+    until_at INTEGER NOT NULL,
+    PRIMARY KEY (group_id, contact_id, role, from_at)
+) WITHOUT ROWID;
+CREATE TABLE coverage (
+    chat_id INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    from_at INTEGER NOT NULL,
+    until_at INTEGER NOT NULL,
+    verified_at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, origin, from_at)
+) WITHOUT ROWID;
+CREATE TABLE repairs (
+    chat_id INTEGER NOT NULL REFERENCES chats,
+    whatsapp_message_id TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    last_attempt_at INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (chat_id, whatsapp_message_id)
+) WITHOUT ROWID;
+CREATE VIEW missing_messages AS
+    SELECT chat_id, quoted_whatsapp_message_id AS whatsapp_message_id, 'quote' AS noticed_by FROM messages
+        WHERE quoted_message_id IS NULL AND quoted_whatsapp_message_id IS NOT NULL
+    UNION SELECT chat_id, whatsapp_message_id, 'receipt' FROM receipts
+    UNION SELECT chat_id, whatsapp_message_id, 'deletion' FROM deletions
+    UNION SELECT chat_id, whatsapp_message_id, 'edit' FROM message_versions AS t WHERE NOT EXISTS (
+        SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
+    UNION SELECT chat_id, whatsapp_message_id, 'reaction' FROM reactions AS t WHERE NOT EXISTS (
+        SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
+    UNION SELECT chat_id, whatsapp_message_id, 'vote' FROM poll_tallies AS t WHERE NOT EXISTS (
+        SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id);
+"""
+"""The second migration: names and members over time, what is known from where, and what is missing.
+
+``coverage`` says which time of a chat (``chat_id`` 0: of all chats) is known from which origin: ``history`` (to the bottom),
+``capped_history``, ``journal``, ``queue``, ``import``. ``missing_messages`` holds ids that something refers to and that were
+never seen, so a gap closes by itself when its message arrives; ``repairs`` remembers what the gateway said when it was asked
+for one. ``messages.origins`` adds up `ASKED`, `TOLD` and `IMPORTED`. ``group_member_history`` holds runs: the person was in
+every snapshot of the group between ``from_at`` and ``until_at`` with that role.
+"""
+
+ASKED: Final = 1
+"""Bit of ``messages.origins``: a journal, a history or getMessage gave it."""
+TOLD: Final = 2
+"""Bit of ``messages.origins``: a notification brought it, by the queue or the webhook."""
+IMPORTED: Final = 4
+"""Bit of ``messages.origins``: it stood in an export or another file."""
+
+GIVEN_UP_AFTER: Final = 3
+"""So many times the gateway says that it has no such message before it is called unobtainable."""
+
+REBUILD_CURSOR: Final = "rebuild_wanted"
+"""The cursor that a migration leaves where the new tables must be filled from the payloads."""
+
 JOINS: Final[dict[str, dict[str, str]]] = {
     "contacts": {
         "phone_number": "known",
@@ -294,6 +370,7 @@ JOINS: Final[dict[str, dict[str, str]]] = {
         "location_name": "known",
         "shared_contact": "known",
         "marker": "known",
+        "origins": "union",
     },
     "deletions": {"deleted_at": "first"},
     "receipts": {"delivery_status": "furthest"},
@@ -302,19 +379,31 @@ JOINS: Final[dict[str, dict[str, str]]] = {
 """How two sightings join, per column; whatever is not named here is a key or is settled from other tables.
 
 ``first`` the smaller, ``last`` the larger, ``known`` what is not empty (of two, the greater), ``any`` true if ever true,
-``furthest`` the later of `records.DELIVERY_STATES`, ``revealed`` the later of `records.KINDS`, ``latest C`` the value with the
-later time in column C. Each is commutative, associative and idempotent, so the order of arrival cannot matter.
+``union`` all bits of both, ``furthest`` the later of `records.DELIVERY_STATES`, ``revealed`` the later of `records.KINDS`,
+``latest C`` the value with the later time in column C. Each is commutative, associative and idempotent, so the order of arrival
+cannot matter.
 """
 
 DERIVED: Final = (
     "message_index", "poll_tallies", "poll_votes", "reactions", "receipts", "deletions", "message_versions", "calls",
-    "messages", "chats", "group_snapshots", "group_members", "groups", "aliases", "contacts",
+    "messages", "chats", "group_snapshots", "group_member_history", "group_members", "group_names", "groups", "aliases",
+    "contact_names", "contacts",
 )  # fmt: skip
 """What a rebuild makes anew from the payloads, in an order that foreign keys allow to empty."""
 
 
-NEEDED: Final = frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", TABLES, MULTILINE))
+_BY_VERSION: Final = tuple(
+    frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE)) for text in (TABLES, TABLES + SECOND)
+)
+
+NEEDED: Final = _BY_VERSION[-1]
 """The tables without which nothing can be asked or stored."""
+
+
+def needed(version: int) -> frozenset[str]:
+    """The tables that a database of that ``user_version`` must have."""
+    return _BY_VERSION[min(max(version, 1), VERSION) - 1]
+
 
 FOREIGN: Final = "The archive's database belongs to another program."
 CHOOSE_ANOTHER: Final = "Choose another folder with --home; the file was not touched."
@@ -337,12 +426,23 @@ def migrate(database: Database) -> None:
 
     @migrations()
     def m001_the_archive(db: Database) -> None:
-        for statement in TABLES.split(";\n"):
-            if statement.strip():
-                db.execute(statement)
+        _run(db, TABLES)
         db.execute("PRAGMA user_version = 1")
 
+    @migrations()
+    def m002_over_time(db: Database) -> None:
+        _run(db, SECOND)
+        if db.execute("SELECT EXISTS (SELECT 1 FROM payloads)").fetchone()[0]:
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (REBUILD_CURSOR, "2"))
+        db.execute("PRAGMA user_version = 2")
+
     migrations.apply(database)
+
+
+def _run(database: Database, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            database.execute(statement)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

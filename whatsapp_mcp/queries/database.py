@@ -24,6 +24,8 @@ _KEPT: Final = 4
 _CACHE_KIB: Final = 8_000
 _NO_ARCHIVE: Final = "Run `whatsapp-mcp sync full`, `whatsapp-mcp import PATH` or `whatsapp-mcp demo` first."
 
+_UPGRADE: Final = "Any sync brings it up to date, and so does `whatsapp-mcp rebuild`."
+
 _Identity = tuple[int, int]
 
 
@@ -167,6 +169,8 @@ def _check_version(connection: sqlite3.Connection) -> None:
         raise DatabaseCorrupt(FOREIGN, advice=CHOOSE_ANOTHER)
     if version < 1:
         raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
+    if version < VERSION:
+        raise StorageError("The archive was made by an earlier version of this program.", advice=_UPGRADE)
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:

@@ -36,6 +36,7 @@ from whatsapp_mcp.records import (
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.ids import Ids
+from whatsapp_mcp.store.ledger import Ledger, Span
 from whatsapp_mcp.store.messages import Messages
 from whatsapp_mcp.store.payloads import Payloads
 from whatsapp_mcp.store.people import People
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["Mark", "Store"]
+__all__ = ["Mark", "Span", "Store"]
 
 _WORTH_AN_INDEX = 8
 """So many contacts that move at once pay for an index on senders, which is not worth its space otherwise: to move a contact,
@@ -75,7 +76,8 @@ class Store:
             self.people = People(self.connection, self.ids)
             self.messages = Messages(self.connection, self.ids, self.people)
             self.payloads = Payloads(self.connection)
-            self.runs = Runs(self.connection, self.people)
+            self.ledger = Ledger(self.connection, self.people)
+            self.runs = Runs(self.connection, self.people, self.ledger)
 
     def __enter__(self) -> Self:
         """Nothing happens: opening was done."""
@@ -113,12 +115,15 @@ class Store:
         self.ids.reload()
         self.people.reload()
 
-    def apply(self, records: Sequence[Record], received_at: int) -> int:
-        """Join records of one payload, or of several received at that time; the number of messages that were new."""
+    def apply(self, records: Sequence[Record], received_at: int, origins: int = 0) -> int:
+        """Join records of one payload, or of several received at that time and in one way; the number of new messages.
+
+        `origins` is one of `schema.ASKED`, `TOLD` and `IMPORTED`, or 0 where that is not known.
+        """
         with self.transaction():
             sorted_records = _by_type(records)
             self._relate(sorted_records.get(Alias, ()))
-            return self._apply(sorted_records, received_at)
+            return self._apply(sorted_records, received_at, origins)
 
     def _relate(self, aliases: Sequence[Alias]) -> None:
         many = sum(self.people.moves(alias.one, alias.other) for alias in aliases) >= _WORTH_AN_INDEX
@@ -136,10 +141,11 @@ class Store:
             self.messages.keep_originals_before_join(losing, winning)
             self.messages.join_chats(losing, winning)
             self.people.finish_join(losing, winning)
+            self.ledger.drop_chat(losing)
             self.messages.settle_joined(winning)
         self.people.joined.clear()
 
-    def _apply(self, records: dict[type, list[Any]], received_at: int) -> int:
+    def _apply(self, records: dict[type, list[Any]], received_at: int, origins: int) -> int:
         self.people.see_contacts(_contacts_once(records.get(Contact, ())))
         for chat in records.get(Chat, ()):
             self.people.see_chat(chat)
@@ -148,7 +154,7 @@ class Store:
         for snapshot in records.get(Members, ()):
             self.people.see_members(snapshot)
         messages: list[Message] = records.get(Message, [])
-        new = self.messages.see(messages, received_at) if messages else 0
+        new = self.messages.see(messages, received_at, origins) if messages else 0
         self.messages.see_edits(records.get(Edit, ()))
         self.messages.see_deletions(records.get(Deletion, ()))
         self.messages.see_receipts(records.get(Receipt, ()))
@@ -209,8 +215,9 @@ class Store:
         return self.people.canonical(whatsapp_id)
 
     def begin_run(self, kind: str, now: int) -> int:
-        """Start a run of that kind (``full``, ``chat``, ``recent``, ``import``)."""
+        """Start a run of that kind (``full``, ``chat``, ``recent``, ``sweep``, ``listen``, ``import``)."""
         with self.transaction():
+            self.ledger.forget_future(now)
             return self.runs.begin(kind, now)
 
     def resume_run(self, run_id: int, now: int) -> None:
@@ -269,6 +276,16 @@ class Store:
         with self.transaction():
             self.runs.forget_progress(keep)
 
+    def forget_future(self, now: int) -> None:
+        """Nothing is known beyond `now`: what a clock that ran ahead wrote into the coverage is taken back."""
+        with self.transaction():
+            self.ledger.forget_future(now)
+
+    @property
+    def is_outdated(self) -> bool:
+        """A migration added tables that only a rebuild fills."""
+        return self.cursor(schema.REBUILD_CURSOR) is not None
+
     def compact(self) -> None:
         """Merge the search index into one piece and give free pages back: worth it after a whole account came in."""
         with storage_errors():
@@ -308,7 +325,7 @@ def _refuse_strangers(connection: sqlite3.Connection) -> None:
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE '%migrations%'")}
     if schema.is_foreign(version, names):
         raise DatabaseCorrupt(schema.FOREIGN, advice=schema.CHOOSE_ANOTHER)
-    if lost := sorted(schema.NEEDED - names) if version else []:
+    if lost := sorted(schema.needed(version) - names) if version else []:
         message = f"The database has lost its table {lost[0]}."
         raise DatabaseCorrupt(message)
 

@@ -37,7 +37,7 @@ QUERIES: Final = {
     "messages": f"SELECT {_CHAT}, whatsapp_message_id, {_person('sender_contact_id')}, from_me, content, message_type, sent_at,"
     " (SELECT q.whatsapp_message_id FROM messages AS q WHERE q.message_id = t.quoted_message_id), quoted_whatsapp_message_id,"
     " is_forwarded, delivery_status, edited_at, deleted_at, media_url, media_filename, media_mime_type, media_size, latitude,"
-    " longitude, location_name, shared_contact, marker, media_seen_at FROM messages AS t",
+    " longitude, location_name, shared_contact, marker, media_seen_at, origins FROM messages AS t",
     "message_versions": f"SELECT {_CHAT}, whatsapp_message_id, source, version_at, content FROM message_versions AS t",
     "deletions": f"SELECT {_CHAT}, whatsapp_message_id, deleted_at FROM deletions AS t",
     "receipts": f"SELECT {_CHAT}, whatsapp_message_id, delivery_status FROM receipts AS t",

@@ -45,6 +45,11 @@ def revealed(one: Any, other: Any) -> Any:
     return _choose(lambda a, b: max(a, b, key=lambda kind: (_KIND_RANK.get(kind, -1), kind)), one, other)
 
 
+def union(one: Any, other: Any) -> Any:
+    """All bits of both."""
+    return _choose(lambda a, b: a | b, one, other)
+
+
 def _choose(pick: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
     if one is None or one == "":
         return other
@@ -55,6 +60,7 @@ def _choose(pick: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
 
 _PLAIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "first": first, "last": last, "known": known, "any": last, "furthest": furthest, "revealed": revealed,
+    "union": union,
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ Version = tuple[str, int, str]
 
 COLUMNS: Final = (
     "message_id", "chat_id", "sender_contact_id", "whatsapp_message_id", "from_me", "content", "message_type", "sent_at",
-    "quoted_message_id", "quoted_whatsapp_message_id", "is_forwarded", "delivery_status", "edited_at", "deleted_at",
+    "quoted_message_id", "quoted_whatsapp_message_id", "is_forwarded", "delivery_status", "edited_at", "deleted_at", "origins",
     "media_url", "media_filename", "media_mime_type", "media_size", "local_media_path", "latitude", "longitude",
     "location_name", "shared_contact", "marker", "media_seen_at",
 )  # fmt: skip
@@ -68,12 +68,12 @@ class Messages:
         self._ids = ids
         self._people = people
 
-    def see(self, messages: Sequence[Message], received_at: int) -> int:
-        """Join a batch of sightings; the number of messages that were new."""
+    def see(self, messages: Sequence[Message], received_at: int, origins: int = 0) -> int:
+        """Join a batch of sightings that came in one of the ways that `origins` says; the number of messages that were new."""
         batch: dict[Key, Values] = {}
         versions: dict[Key, set[Version]] = {}
         for message in messages:
-            values = self._values(message, received_at)
+            values = self._values(message, received_at, origins)
             key = (values[_CHAT], message.id)
             if message.edited and message.content:
                 versions.setdefault(key, set()).add(("flagged", 0, message.content))
@@ -81,7 +81,7 @@ class Messages:
             batch[key] = self._folded(batch[key], values, key, versions) if key in batch else values
         return self._write(batch, versions)
 
-    def _values(self, message: Message, received_at: int) -> Values:
+    def _values(self, message: Message, received_at: int, origins: int) -> Values:
         (whatsapp_chat, message_id, sent_at, sender, from_me, kind, content, quoted_id, forwarded, delivery, edited, deleted,
          marker, media_url, filename, mime_type, size, latitude, longitude, place, shared_contact) = message  # fmt: skip
         people = self._people
@@ -89,8 +89,8 @@ class Messages:
         return [
             0, people.chat(whatsapp_chat), people.contact(sender) if sender else None, message_id, int(from_me), content, kind,
             sent_at, None, quoted_id or None, 1 if forwarded else None, delivery or None, received_at if edited else None,
-            received_at if deleted else None, media_url or None, filename or None, mime_type or None, size, None, latitude,
-            longitude, place or None, shared_contact or None, marker or None, received_at if media_url else None,
+            received_at if deleted else None, origins, media_url or None, filename or None, mime_type or None, size, None,
+            latitude, longitude, place or None, shared_contact or None, marker or None, received_at if media_url else None,
         ]  # fmt: skip
 
     def _write(self, batch: dict[Key, Values], versions: dict[Key, set[Version]]) -> int:

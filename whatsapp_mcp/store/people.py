@@ -236,8 +236,9 @@ class People:
         for table in _BY_CHAT:
             rows.move(self._connection, table, "chat_id", losing, winning)
         old = rows.find(self._connection, "chats", {"chat_id": losing}) or {}
-        self._connection.execute("UPDATE OR IGNORE sync_status SET chat_id = ? WHERE chat_id = ?", (winning, losing))
-        self._connection.execute("DELETE FROM sync_status WHERE chat_id = ?", (losing,))
+        for table in ("sync_status", "repairs"):
+            self._connection.execute(f"UPDATE OR IGNORE {table} SET chat_id = ? WHERE chat_id = ?", (winning, losing))
+            self._connection.execute(f"DELETE FROM {table} WHERE chat_id = ?", (losing,))
         self._connection.execute("DELETE FROM chats WHERE chat_id = ?", (losing,))
         rows.merge(self._connection, "chats", {"chat_id": winning}, old)
         self.renamed.add(winning)

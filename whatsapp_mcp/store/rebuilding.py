@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.schema import DERIVED
+from whatsapp_mcp.schema import DERIVED, REBUILD_CURSOR
 from whatsapp_mcp.store.structure import restore
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def end_rebuild(store: Store) -> None:
         " WHERE k.message_id = messages.message_id) WHERE message_id IN (SELECT message_id FROM kept_media)"
     )
     write("DROP TABLE kept_media")
-    write("DELETE FROM sync_status WHERE chat_id NOT IN (SELECT chat_id FROM chats)")
+    for table in ("sync_status", "repairs"):
+        write(f"DELETE FROM {table} WHERE chat_id NOT IN (SELECT chat_id FROM chats)")
+    write("DELETE FROM coverage WHERE chat_id <> 0 AND chat_id NOT IN (SELECT chat_id FROM chats)")
     write("DELETE FROM media_download_queue WHERE message_id NOT IN (SELECT message_id FROM messages)")
+    write("DELETE FROM cursors WHERE name = ?", (REBUILD_CURSOR,))
     store.ids.release()

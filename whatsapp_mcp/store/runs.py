@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
+    from whatsapp_mcp.store.ledger import Ledger, Span
     from whatsapp_mcp.store.people import People
 
 COUNTERS: Final = (
@@ -38,15 +39,18 @@ class Mark:
     cursors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     error: str | None = None
     """One line for a history that failed or is not whole."""
+    covered: tuple[Span, ...] = ()
+    """What is known from here on, and from which origin."""
 
 
 class Runs:
     """Writes runs, chat states and cursors; the caller holds the transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, people: People) -> None:
+    def __init__(self, connection: sqlite3.Connection, people: People, ledger: Ledger) -> None:
         """Work on an open database."""
         self._connection = connection
         self._people = people
+        self._ledger = ledger
 
     def begin(self, kind: str, now: int) -> int:
         """Start a run; whatever still calls itself running was killed, since there is one writer only."""
@@ -140,6 +144,8 @@ class Runs:
     def mark(self, mark: Mark, error: str | None = None) -> None:
         """Write what a mark says."""
         self._connection.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(mark.cursors.items()))
+        for span in mark.covered:
+            self._ledger.cover(span, mark.at)
         if mark.chat and mark.progress:
             self._mark_chat(mark, error or mark.error)
 
@@ -160,6 +166,7 @@ class Runs:
         self._connection.execute(
             "UPDATE sync_status SET last_synced_at = :at,"
             " history_length = coalesce(max(:length, history_length), :length, history_length),"
+            " last_history_length = coalesce(:length, last_history_length),"
             " oldest_sent_at = (SELECT min(sent_at) FROM messages AS m WHERE m.chat_id = :chat),"
             " last_synced_message_id = (SELECT whatsapp_message_id FROM messages AS m WHERE m.chat_id = :chat"
             " ORDER BY sent_at DESC, message_id DESC LIMIT 1) WHERE chat_id = :chat",
