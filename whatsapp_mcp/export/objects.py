@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from whatsapp_mcp.views import Coverage, Interval, Location, MediaView, MessageView, Page, Party, Quoted, Suggestions
+    from whatsapp_mcp.views import (
+        CallView,
+        Coverage,
+        Interval,
+        Location,
+        MediaView,
+        MessageView,
+        Page,
+        Party,
+        Quoted,
+        Suggestions,
+    )
 
 
 def rfc3339(moment: int, zone: ZoneInfo) -> str:
@@ -86,6 +97,10 @@ def _history(message: MessageView, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "quoted": _quoted(message.quoted) if message.quoted else None,
         "edited_at": None if message.edited_at is None else rfc3339(message.edited_at, zone),
+        "versions": [
+            {"content": one.content} | ({} if one.at is None else {"edited_at": rfc3339(one.at, zone)})
+            for one in message.versions
+        ],
         "deleted_at": None if message.deleted_at is None else rfc3339(message.deleted_at, zone),
         "forwarded": message.forwarded,
     }
@@ -101,7 +116,14 @@ def _attached(message: MessageView, zone: ZoneInfo) -> dict[str, Any]:
         "media": _media(message.media) if message.media else None,
         "location": _location(message.location) if message.location else None,
         "marker": message.marker,
+        "call": _call(message.call) if message.call else None,
+        "votes": [{"option": one.option, "voters": [party_object(who) for who in one.voters]} for one in message.votes],
     }
+
+
+def _call(call: CallView) -> dict[str, Any]:
+    known = {"is_video": call.is_video, "status": call.status, "duration": call.duration}
+    return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def _found(message: MessageView) -> dict[str, Any]:

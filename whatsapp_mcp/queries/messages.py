@@ -1,4 +1,7 @@
-"""Rows of ``messages`` as views: a page of any size takes three statements, one each for rows, quotes and reactions."""
+"""Rows of ``messages`` as views: a page of any size takes three statements, one each for rows, quotes and reactions.
+
+Pages with edited messages, calls or polls take one more for each of these (`details`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import Ambiguous, NotFound, UsageError
+from whatsapp_mcp.queries.details import Details, details
 from whatsapp_mcp.queries.people import CHAT_NAME, CONTACT_NAME, named
 from whatsapp_mcp.views import Location, MediaView, MessageView, Party, Quoted, ReactionView
 
@@ -44,7 +48,13 @@ def views(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[MessageVi
     """The views of `rows` as `select` gives them, in the same order."""
     quotes = _quotes(connection, {row[12] for row in rows if row[12] is not None})
     reactions = _reactions(connection, [(row[2], row[1]) for row in rows])
-    return [_view(row, quotes, reactions.get((row[2], row[1]), ())) for row in rows]
+    more = details(
+        connection,
+        [(row[2], row[1]) for row in rows if row[14] is not None],
+        [(row[2], row[1]) for row in rows if row[10] == "call"],
+        [(row[2], row[1]) for row in rows if row[10] == "poll"],
+    )
+    return [_view(row, quotes, reactions.get((row[2], row[1]), ()), more) for row in rows]
 
 
 def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> list[MessageView]:
@@ -53,8 +63,9 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> list[MessageVi
     return views(connection, connection.execute(query, (json.dumps(list(ids)),)).fetchall())
 
 
-def _view(row: Row, quotes: dict[int, Quoted], reactions: Iterable[ReactionView]) -> MessageView:
+def _view(row: Row, quotes: dict[int, Quoted], reactions: Iterable[ReactionView], more: Details) -> MessageView:
     from_me = bool(row[8])
+    versions = more.versions.get((row[2], row[1]), ())
     return MessageView(
         message_id=row[0],
         whatsapp_message_id=row[1],
@@ -72,8 +83,18 @@ def _view(row: Row, quotes: dict[int, Quoted], reactions: Iterable[ReactionView]
         reactions=tuple(reactions),
         media=_media(row),
         location=Location(*row[23:26]) if any(value is not None for value in row[23:26]) else None,
-        marker=row[26],
+        marker=_open_marker(row),
+        versions=tuple(versions) if len(versions) > 1 else (),
+        call=more.calls.get((row[2], row[1])),
+        votes=tuple(more.votes.get((row[2], row[1]), ())),
     )
+
+
+def _open_marker(row: Row) -> str | None:
+    """What the gateway could not give, until it could: the text came later, or the file is stored."""
+    is_about_file = row[26] == "SWE002"
+    has_come = (row[21] or row[22]) if is_about_file else row[11]
+    return None if has_come else row[26]
 
 
 def _sender(row: Row, *, from_me: bool) -> Party | None:

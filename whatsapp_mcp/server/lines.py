@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from zoneinfo import ZoneInfo
 
-    from whatsapp_mcp.views import MediaView, MessageView, Party, Quoted, ReactionView
+    from whatsapp_mcp.views import CallView, MediaView, MessageView, Party, Quoted, ReactionView, VotesView
 
 OWNER: Final = "You"
 """How the archive's owner is called in lines; the tools' descriptions say so."""
@@ -32,6 +32,7 @@ LONGEST_ALONE: Final = 30_000
 """Characters of one text from which on no other question would show more of it."""
 
 EXCERPT: Final = 40
+VOTERS_NAMED: Final = 5
 PAUSE: Final = timedelta(minutes=5)
 """In a conversation a line tells its time when so long has passed since the last told one; JSON tells all to the second."""
 
@@ -44,6 +45,7 @@ _MARKERS: Final = {
     "SWE002": "file too large for the gateway",
     "SWE003": "text lost: key problem",
 }
+_CALL_STATES: Final = {"pickUp": "answered", "hungUp": "not answered", "invalid": "failed"}
 _UNITS: Final = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 
 
@@ -85,7 +87,7 @@ class Lines:
         heading = self._new_heading(message, sent)
         self._sent_at = message.sent_at
         parts = [self._time(sent), message.handle, self._speaker_of(message), self._remarks(message)]
-        parts += [self._text(message), self._reactions(message.reactions)]
+        parts += [self._text(message), self._votes(message.votes), self._reactions(message.reactions)]
         line = " ".join(part for part in parts if part)
         if self.with_hits:
             line = f"{'>' if message.is_hit else '-'} {line}"
@@ -125,7 +127,7 @@ class Lines:
         said = [
             self._quoted(message.quoted) if message.quoted else "",
             "forwarded" if message.forwarded else "",
-            self._later("edited", message.edited_at, message.sent_at),
+            self._edited(message),
             self._later("deleted", message.deleted_at, message.sent_at),
             _kind(message),
             _MARKERS.get(message.marker or "", message.marker or ""),
@@ -138,6 +140,23 @@ class Lines:
             return f"↩{handle.strip()}"
         excerpt = json.dumps(inline(quoted.excerpt, EXCERPT), ensure_ascii=False) if quoted.excerpt else "an unseen message"
         return f"↩{handle.strip()} {inline(quoted.sender)}{': ' if quoted.sender else ''}{excerpt}"
+
+    def _edited(self, message: MessageView) -> str:
+        said = self._later("edited", message.edited_at, message.sent_at)
+        first = message.versions[0].content if message.versions else ""
+        if not said or not first or first == message.content:
+            return said
+        return f"{said}, before: {json.dumps(inline(first, EXCERPT), ensure_ascii=False)}"
+
+    def _votes(self, votes: Sequence[VotesView]) -> str:
+        told = (f"{inline(one.option, EXCERPT)} {len(one.voters)} ({self._some(one.voters)})" for one in votes if one.voters)
+        said = "; ".join(told)
+        return remark(f"votes: {said}") if said else ""
+
+    def _some(self, parties: Sequence[Party]) -> str:
+        names = [self.names.get(party.id) or inline(party.name, 30) or f"contact {party.id}" for party in parties]
+        more = len(names) - VOTERS_NAMED
+        return ", ".join(names[:VOTERS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
     def _reactions(self, reactions: Sequence[ReactionView]) -> str:
         by_emoji: dict[str, list[str]] = {}
@@ -223,7 +242,8 @@ def _kind(message: MessageView) -> str:
     if message.kind == "unknown" and not message.content:
         kind = "unknown kind"
     media = _media(message.media, named=kind == "document" or message.matched_in == "attachment") if message.media else ""
-    return " ".join(part for part in (kind, media, _place(message)) if part)
+    call = _call(message.call) if message.call else ""
+    return " ".join(part for part in (kind, call, media, _place(message)) if part)
 
 
 def _media(media: MediaView, *, named: bool) -> str:
@@ -231,6 +251,17 @@ def _media(media: MediaView, *, named: bool) -> str:
     name = json.dumps(inline(media.filename), ensure_ascii=False) if media.filename and named else ""
     size = size_text(media.size) if media.size else ""
     return " ".join(part for part in (name, size, f"({media.problem})" if media.problem else "") if part)
+
+
+def _call(call: CallView) -> str:
+    """``answered 12:05``, ``missed``, with ``video`` before it; the gateway's words where they are new to us."""
+    status = call.status or ""
+    if call.duration:
+        minutes, seconds = divmod(call.duration, 60)
+        status = f"answered {minutes}:{seconds:02}"
+    else:
+        status = _CALL_STATES.get(status, inline(status, 20))
+    return " ".join(part for part in ("video" if call.is_video else "", status) if part)
 
 
 def _place(message: MessageView) -> str:
