@@ -346,3 +346,18 @@ def test_a_part_of_an_answer_that_is_stored_joins_nobody_whom_the_whole_did_not(
     Ingest(store).receive(history([stray, mine], received_at=RECEIVED_AT + 60))
     rebuild(store)
     assert rows(store, "SELECT whatsapp_chat_id FROM chats ORDER BY 1") == [(ALICE,), (LID,)]
+
+
+def test_a_listener_and_its_catching_up_are_two_runs_that_both_live(tmp_path: Path) -> None:
+    path = tmp_path / "whatsapp_chats.db"
+    with Store(path) as first:
+        first.begin_run("listen", 100)
+        inner = first.begin_run("recent", 160)
+        first.end_run(inner, "complete", 170)
+        assert first.connection.execute("SELECT kind, state FROM runs ORDER BY run_id").fetchall() == [
+            ("listen", "running"), ("recent", "complete"),
+        ]  # fmt: skip
+    with Store(path) as second:
+        second.begin_run("listen", 200)
+        states = second.connection.execute("SELECT state FROM runs WHERE kind = 'listen' ORDER BY run_id").fetchall()
+        assert states == [("interrupted",), ("running",)]

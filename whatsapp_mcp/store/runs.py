@@ -6,6 +6,7 @@ messages are durable. Runs are how a later process knows what an earlier one lef
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -51,18 +52,31 @@ class Runs:
         self._connection = connection
         self._people = people
         self._ledger = ledger
+        self._alive: set[int] = set()
 
     def begin(self, kind: str, now: int) -> int:
-        """Start a run; whatever still calls itself running was killed, since there is one writer only."""
-        self._connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
+        """Start a run; others that call themselves running were killed, since there is one writer only.
+
+        But for those of this very writer: a listener has its run, and catches up in another one meanwhile.
+        """
+        self._note_killed()
         cursor = self._connection.execute(
             "INSERT INTO runs (kind, state, started_at, updated_at) VALUES (?, 'running', ?, ?)", (kind, now, now)
         )
-        return int(cursor.lastrowid or 0)
+        run_id = int(cursor.lastrowid or 0)
+        self._alive.add(run_id)
+        return run_id
+
+    def _note_killed(self) -> None:
+        self._connection.execute(
+            "UPDATE runs SET state = 'interrupted' WHERE state = 'running' AND run_id NOT IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(self._alive)),),
+        )
 
     def resume(self, run_id: int, now: int) -> None:
         """Go on with an unfinished run."""
-        self._connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running' AND run_id <> ?", (run_id,))
+        self._alive.add(run_id)
+        self._note_killed()
         self._connection.execute(
             "UPDATE runs SET state = 'running', ended_at = NULL, last_error = NULL, updated_at = ? WHERE run_id = ?",
             (now, run_id),
@@ -77,6 +91,7 @@ class Runs:
 
     def end(self, run_id: int, state: str, now: int, last_error: str | None) -> None:
         """Close a run as ``complete``, ``partial``, ``failed``, ``interrupted`` or ``abandoned``."""
+        self._alive.discard(run_id)
         self._connection.execute(
             "UPDATE runs SET state = ?, ended_at = ?, updated_at = ?, last_error = ? WHERE run_id = ?",
             (state, now, now, last_error, run_id),
