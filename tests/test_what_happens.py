@@ -192,7 +192,7 @@ def test_a_forwarded_message_is_marked(desk: Desk) -> None:
 
 def test_a_quote_points_at_its_message_even_when_that_arrives_later(desk: Desk) -> None:
     quoted = {"stanzaId": "M1", "participant": OWNER, "typeMessage": "textMessage", "textMessage": "shall we?"}
-    reply = {"extendedTextMessageData": {"text": "yes", "stanzaId": "M1"}, "quotedMessage": quoted}
+    reply: dict[str, Any] = {"extendedTextMessageData": {"text": "yes", "stanzaId": "M1"}, "quotedMessage": quoted}
     desk.says("Q1", "quotedMessage", at=BEGAN + 9, **reply)
     before = desk.shown()[0].quoted
     assert before is not None
