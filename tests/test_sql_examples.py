@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsapp_mcp.records import ME, Alias, Contact, Message
+from whatsapp_mcp.records import ME, Alias, Contact, Group, Member, Members, Message
 from whatsapp_mcp.schema import DATABASE_NAME
 from whatsapp_mcp.store import Store
 
@@ -37,6 +37,12 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
                 Message(CLUB, "B1", AUGUST_31, DANA, kind="image", content="last", media_filename="club.jpg"),
                 Message(CLUB, "B2", AUGUST_31, SAM, kind="voice", media_mime_type="audio/ogg"),
                 Message(CLUB, "B3", SEPTEMBER_1, DANA, kind="text", content="after"),
+                Group(CLUB, AUGUST_1, "Readers"),
+                Group(CLUB, AUGUST_31, "Book club"),
+                Members(CLUB, AUGUST_1, (Member(DANA, "owner"), Member(SAM))),
+                Members(CLUB, AUGUST_31, (Member(DANA, "owner"),)),
+                Members(CLUB, SEPTEMBER_1, (Member(DANA, "owner"), Member(SAM, "admin"))),
+                Contact(SAM, AUGUST_31, phonebook_name="Samuel"),
             ],
             SEPTEMBER_1,
         )
@@ -45,17 +51,22 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield opened
 
 
-def ask(connection: sqlite3.Connection, name: str, **values: str) -> list[sqlite3.Row]:
+def ask(connection: sqlite3.Connection, example: str, **values: str) -> list[sqlite3.Row]:
     """Run the file as it is, or with a value at its top changed as its reader is told to."""
-    query = (EXAMPLES / name).read_text(encoding="utf-8")
+    query = (EXAMPLES / example).read_text(encoding="utf-8")
     for old, new in values.items():
         line = next(line for line in query.splitlines() if line.rstrip(",").endswith(f"AS {old}"))
         query = query.replace(line, line.replace(line.split("'")[1], new, 1))
     return connection.execute(query).fetchall()
 
 
-def test_there_are_exactly_these_three() -> None:
-    assert sorted(path.name for path in EXAMPLES.iterdir()) == ["contact_messages.sql", "daily_counts.sql", "media_files.sql"]
+def test_there_are_exactly_these_four() -> None:
+    assert sorted(path.name for path in EXAMPLES.iterdir()) == [
+        "contact_messages.sql",
+        "daily_counts.sql",
+        "group_on_a_day.sql",
+        "media_files.sql",
+    ]
 
 
 def test_a_contacts_messages_of_a_range_include_both_its_days_whole(connection: sqlite3.Connection) -> None:
@@ -88,3 +99,21 @@ def test_all_media_are_listed_with_their_paths(connection: sqlite3.Connection) -
         ("image", "club.jpg", None),
         ("voice", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2025-07-31", []),
+        ("2025-08-01", [("Dana Levi", "owner", "2025-08-01 00:00:00"), ("Sam", "member", "2025-08-01 00:00:00")]),
+        ("2025-08-14", [("Dana Levi", "owner", "2025-08-01 00:00:00"), ("Sam", "member", "2025-08-01 00:00:00")]),
+        ("2025-08-31", [("Dana Levi", "owner", "2025-08-31 23:59:59")]),
+        ("2025-09-15", [("Dana Levi", "owner", "2025-09-01 00:00:00"), ("Samuel", "admin", "2025-09-01 00:00:00")]),
+    ],
+)
+def test_who_was_in_a_group_on_any_day_and_what_they_were_called_then(
+    connection: sqlite3.Connection, day: str, expected: list[tuple[str, str, str]]
+) -> None:
+    for name in ("Book club", "Readers"):
+        found = ask(connection, "group_on_a_day.sql", group_name=name, day=day)
+        assert [(row["member"], row["role"], row["listed_at"]) for row in found] == expected

@@ -300,24 +300,45 @@ CREATE TABLE repairs (
     PRIMARY KEY (chat_id, whatsapp_message_id)
 ) WITHOUT ROWID;
 CREATE VIEW missing_messages AS
-    SELECT chat_id, quoted_whatsapp_message_id AS whatsapp_message_id, 'quote' AS noticed_by FROM messages
+    SELECT DISTINCT chat_id, quoted_whatsapp_message_id AS whatsapp_message_id, 'quote' AS noticed_by FROM messages
         WHERE quoted_message_id IS NULL AND quoted_whatsapp_message_id IS NOT NULL
-    UNION SELECT chat_id, whatsapp_message_id, 'receipt' FROM receipts
-    UNION SELECT chat_id, whatsapp_message_id, 'deletion' FROM deletions
-    UNION SELECT chat_id, whatsapp_message_id, 'edit' FROM message_versions AS t WHERE NOT EXISTS (
+    UNION ALL SELECT chat_id, whatsapp_message_id, 'receipt' FROM receipts
+    UNION ALL SELECT chat_id, whatsapp_message_id, 'deletion' FROM deletions
+        WHERE chat_id NOT IN (SELECT chat_id FROM chats WHERE whatsapp_chat_id = 'status@broadcast')
+    UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'edit' FROM message_versions AS t WHERE NOT EXISTS (
         SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
-    UNION SELECT chat_id, whatsapp_message_id, 'reaction' FROM reactions AS t WHERE NOT EXISTS (
+    UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'reaction' FROM reactions AS t WHERE NOT EXISTS (
         SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
-    UNION SELECT chat_id, whatsapp_message_id, 'vote' FROM poll_tallies AS t WHERE NOT EXISTS (
+    UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'vote' FROM poll_tallies AS t WHERE NOT EXISTS (
         SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id);
+CREATE VIEW group_events AS
+    WITH points AS (
+        SELECT group_id, contact_id, from_at AS at FROM group_member_history
+        UNION SELECT group_id, contact_id, (SELECT min(seen_at) FROM group_snapshots AS s
+            WHERE s.group_id = h.group_id AND s.seen_at > h.until_at) FROM group_member_history AS h
+    ), ranks AS (
+        SELECT group_id, contact_id, at, coalesce((
+            SELECT max(CASE role WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END) FROM group_member_history AS h
+            WHERE h.group_id = p.group_id AND h.contact_id = p.contact_id AND p.at BETWEEN h.from_at AND h.until_at
+        ), 0) AS rank FROM points AS p WHERE at IS NOT NULL
+    ), steps AS (
+        SELECT *, lag(rank, 1, 0) OVER (PARTITION BY group_id, contact_id ORDER BY at) AS was FROM ranks
+    )
+    SELECT group_id, contact_id, at,
+        CASE WHEN was = 0 THEN 'joined' WHEN rank = 0 THEN 'left' WHEN rank > was THEN 'promoted' ELSE 'demoted' END AS event,
+        CASE coalesce(nullif(rank, 0), was) WHEN 3 THEN 'owner' WHEN 2 THEN 'admin' ELSE 'member' END AS role
+    FROM steps AS e WHERE rank <> was
+        AND (was > 0 OR at > (SELECT min(seen_at) FROM group_snapshots AS s WHERE s.group_id = e.group_id));
 """
 """The second migration: names and members over time, what is known from where, and what is missing.
 
 ``coverage`` says which time of a chat (``chat_id`` 0: of all chats) is known from which origin: ``history`` (to the bottom),
 ``capped_history``, ``journal``, ``queue``, ``import``. ``missing_messages`` holds ids that something refers to and that were
-never seen, so a gap closes by itself when its message arrives; ``repairs`` remembers what the gateway said when it was asked
-for one. ``messages.origins`` adds up `ASKED`, `TOLD` and `IMPORTED`. ``group_member_history`` holds runs: the person was in
-every snapshot of the group between ``from_at`` and ``until_at`` with that role.
+never seen, so a gap closes by itself when its message arrives (a status that was deleted before anybody read it is none);
+``repairs`` remembers what the gateway said when it was asked for one. ``messages.origins`` adds up `ASKED`, `TOLD` and
+`IMPORTED`. ``group_member_history`` holds runs: the person was in every snapshot of the group between ``from_at`` and
+``until_at`` with that role. ``group_events`` tells what changed from one snapshot to the next, at the time of the later one;
+``role`` is the new one, or of who left the last one. Who is in a group's first snapshot joined nobody knows when.
 """
 
 ASKED: Final = 1

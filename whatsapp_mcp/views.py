@@ -38,6 +38,8 @@ class ChatView:
     oldest_sent_at: int | None
     last_synced_at: int | None
     last_error: str | None = None
+    former_names: tuple[str, ...] = ()
+    """What the group, or the person of a private chat, was called before; the last one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,52 @@ class ContactView:
     groups: tuple[Party, ...]
     aliases: tuple[str, ...]
     message_count: int
+    former_names: tuple[str, ...] = ()
+    """What the person was called before and is not any more; the last one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """One person in a group at a time; `role` is ``member``, ``admin`` or ``owner``."""
+
+    contact: Party
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMembers:
+    """Who was in a group by its last list of members at or before a moment."""
+
+    group: Party
+    asked_at: int
+    seen_at: int | None
+    """The time of that list; None when the first one is later, or there is none: who was in the group is then not known."""
+    next_seen_at: int | None
+    """The time of the next list: what happened in between shows in it."""
+    members: tuple[MemberView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEvent:
+    """Something that happened to a member of a group, after the list of `not_before` and no later than that of `at`."""
+
+    at: int
+    event: str
+    """``joined``, ``left``, ``promoted`` or ``demoted``."""
+    contact: Party
+    role: str
+    """The role from then on; of who left, the one they had."""
+    not_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class NameView:
+    """A name with its first and last sighting; `source` is ``phonebook``, ``profile`` or ``group``."""
+
+    name: str
+    source: str
+    first_seen_at: int
+    last_seen_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +144,31 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionView:
+    """One text that an edited message had; `at` is when the edit was made, None for a text that came with the message."""
+
+    content: str
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """How a call went: `status` as the gateway says it (``pickUp``, ``hungUp``, ``missed``, ``declined``, …), seconds."""
+
+    is_video: bool | None
+    status: str | None
+    duration: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VotesView:
+    """Who has voted for an option of a poll, as of its latest tally."""
+
+    option: str
+    voters: tuple[Party, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """One message as a reader sees it."""
 
@@ -122,6 +195,11 @@ class MessageView:
     """Search only: the words around the first hit, hits between ``«`` and ``»``."""
     is_hit: bool = True
     """Search with context only: False for a neighbour of a hit."""
+    versions: tuple[VersionView, ...] = ()
+    """Of an edited message every text that is known, the first one first; empty where only one is known."""
+    call: CallView | None = None
+    votes: tuple[VotesView, ...] = ()
+    """Of a poll the options that have votes, the one with the most first."""
 
     @property
     def handle(self) -> str:
@@ -140,6 +218,27 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSpan:
+    """A time, both ends included, that is known from an origin: ``history``, ``capped_history``, ``journal``, ``queue`` or
+    ``import``."""
+
+    origin: str
+    start: int
+    end: int
+    verified_at: int
+    for_all_chats: bool = False
+    """A journal or the queue covers every chat at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A time that was never fetched: `start` is the end of what is known before, `end` the start of what is known after."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """What an answer rests on: how many chats were looked at, from when they are known, and what is suspected to be missing."""
 
@@ -153,7 +252,28 @@ class Coverage:
     last_synced_at: int | None
     messages: int
     note: str = ""
-    """One sentence for a reader when something is not complete; empty when all is well."""
+    """A sentence or more for a reader when something is not complete or suspected to be missing; empty when all is well."""
+    missing: int = 0
+    """Messages that something refers to (a quote, a receipt, a reaction, …), that were never seen and may still be had."""
+    unobtainable: int = 0
+    """The same, but Green API was asked often enough and does not have them."""
+    shrunk: int = 0
+    """Chats whose history at the gateway has become shorter than it was."""
+    with_holes: int = 0
+    """Chats of which some time was never fetched, between two times that were."""
+    holes: tuple[Hole, ...] = ()
+    """Of one chat only: the times that were never fetched, in ascending order."""
+    known_until: int | None = None
+    """Until when the chat is known without a hole; of all chats, until when the newest fetch covers every chat."""
+    verified_at: int | None = None
+    """When the gateway's history was last compared with the archive; of all chats, the last time for any of them."""
+    spans: tuple[KnownSpan, ...] = ()
+    """Of one chat only: which times are known from which origin."""
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something is missing that may still be had."""
+        return bool(self.missing or self.with_holes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +350,74 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """A process that listens at this moment."""
+
+    started_at: int
+    updated_at: int
+    """Its last sign of life."""
+    notifications: int
+    """Since it started."""
+    messages_new: int
+    last_notification_at: int | None = None
+    """When the last notification was stored, by this listener or an earlier one; None where that is long ago."""
+    mode: str = ""
+    """``queue`` or ``webhook``."""
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A chat whose history could not be fetched."""
 
     chat: Party
     error: str
     error_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatGaps:
+    """What is suspected to be missing of one chat."""
+
+    chat: Party
+    missing: int = 0
+    unobtainable: int = 0
+    holes: tuple[Hole, ...] = ()
+    shrunk_from: int | None = None
+    """How long its history was at the gateway, where it has become shorter."""
+    shrunk_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What is suspected to be missing of the whole archive; `Coverage` has the counts."""
+
+    by_kind: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Missing messages that may still be had, by what refers to them: ``quote``, ``receipt``, ``deletion``, ``edit``,
+    ``reaction``, ``vote``; each is counted once."""
+    chats: tuple[ChatGaps, ...] = ()
+    """The chats with the most open gaps first, at most ten."""
+    chats_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The notification queue as the archive saw it."""
+
+    mode: str = ""
+    """How the archive listened last: ``queue``, ``webhook``, ``elsewhere`` (they go to another address), empty for never."""
+    since: int | None = None
+    """Since when it listened without a break that the queue does not bridge (24 hours)."""
+    read_at: int | None = None
+    """Until when all that came into the queue is known to be stored."""
+    told_incoming: int = 0
+    """Messages of the time of listening that a notification brought, in the last 30 days."""
+    told_outgoing: int = 0
+    missed_incoming: int = 0
+    """Messages of the same time that only a journal or a history had."""
+    missed_outgoing: int = 0
+    note: str = ""
+    """What is suspected: somebody else empties the queue; empty where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +439,5 @@ class Status:
     """Newest first."""
     failures: tuple[Failure, ...]
     truncated: tuple[Party, ...]
+    gaps: Gaps = field(default_factory=Gaps)
+    queue: Queue = field(default_factory=Queue)

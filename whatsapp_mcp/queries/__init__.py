@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp import dates
-from whatsapp_mcp.queries import chats, counting, coverage, messages, people, reading, searching, status
+from whatsapp_mcp.queries import chats, counting, coverage, history, listener, messages, people, reading, searching, status
 from whatsapp_mcp.queries.database import Database
 from whatsapp_mcp.queries.filters import Filters
 
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.queries.counting import Numbers
     from whatsapp_mcp.queries.people import Reference
-    from whatsapp_mcp.views import ChatView, ContactView, Coverage, Interval, MessageView, Page, Party, Status
+    from whatsapp_mcp.views import (
+        ChatView,
+        ContactView,
+        Coverage,
+        GroupEvent,
+        GroupMembers,
+        Interval,
+        Listener,
+        MessageView,
+        NameView,
+        Page,
+        Party,
+        Status,
+    )
 
 __all__ = ["Queries"]
 
@@ -80,6 +93,33 @@ class Queries:
         with self.database.reading() as connection:
             return people.nearest(connection, text, kind)
 
+    def members_at(self, group: Reference, moment: str | int | None = None) -> GroupMembers:
+        """Who was in a group by its last list at or before `moment` (a date means its end); None is now."""
+        with self.database.reading() as connection:
+            party = people.find(connection, group, "chat", self.zone)
+            return history.members_at(connection, party, self._moment(moment))
+
+    def group_events(self, group: Reference, after: str | None = None, before: str | None = None) -> tuple[GroupEvent, ...]:
+        """Who joined or left a group, was promoted or demoted, in order of time."""
+        with self.database.reading() as connection:
+            party = people.find(connection, group, "chat", self.zone)
+            return history.group_events(connection, party, self.interval(after, before))
+
+    def names_of(self, who: Reference, kind: Literal["contact", "group"] = "contact") -> tuple[NameView, ...]:
+        """Every name that a person or a group was seen with, by first sighting."""
+        with self.database.reading() as connection:
+            party = people.find(connection, who, "chat" if kind == "group" else kind, self.zone)
+            return history.names_of(connection, party, kind)
+
+    def name_at(
+        self, who: Reference, moment: str | int | None = None, kind: Literal["contact", "group"] = "contact"
+    ) -> NameView | None:
+        """What a person or a group was called at `moment` (a date means its end); None before the first sighting."""
+        return history.name_at(self.names_of(who, kind), self._moment(moment))
+
+    def _moment(self, moment: str | int | None) -> int:
+        return history.moment(moment, zone=self.zone, now=self.clock.now())
+
     def read_chat(
         self, chat: Reference, *, after: str | None = None, before: str | None = None, around: int | str | None = None,
         limit: int = 50, cursor: str | None = None,
@@ -130,7 +170,12 @@ class Queries:
     def status(self) -> Status:
         """The state of the whole archive."""
         with self.database.reading() as connection:
-            return status.status(connection, self.zone, self.database.size())
+            return status.status(connection, self.zone, self.database.size(), int(self.clock.now()))
+
+    def listener(self) -> Listener | None:
+        """The listener that gave a sign of life within two minutes, or None."""
+        with self.database.reading() as connection:
+            return listener.listener(connection, int(self.clock.now()))
 
     def coverage(self, chat_id: int | None = None, interval: Interval | None = None) -> Coverage:
         """What is known and what is missing, of one chat or of all."""

@@ -57,13 +57,15 @@ def _place(chat: people.Known) -> tuple[int, int]:
 
 def views(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[ChatView, ...]:
     """The chats with these ids, in the order given."""
-    return tuple(_chat(row) for row in connection.execute(_CHATS, (json.dumps(list(ids)),)))
+    former = people.former_names(connection, "chat", ids)
+    return tuple(_chat(row, former.get(row[0], ())) for row in connection.execute(_CHATS, (json.dumps(list(ids)),)))
 
 
-def _chat(row: Sequence[Any]) -> ChatView:
+def _chat(row: Sequence[Any], former: tuple[str, ...]) -> ChatView:
     return ChatView(
         party=Party(*row[:3]), kind=row[3], message_count=row[4], last_message_at=row[5], is_archived=bool(row[6]),
         phone_number=row[7], sync_progress=row[8], oldest_sent_at=row[9], last_synced_at=row[10], last_error=row[11],
+        former_names=former,
     )  # fmt: skip
 
 
@@ -91,6 +93,7 @@ def contacts(connection: sqlite3.Connection, parties: Sequence[Party]) -> tuple[
     wanted = json.dumps([party.id for party in parties])
     private = _private_chats(connection, wanted)
     groups = _groups(connection, wanted)
+    former = people.former_names(connection, "contact", [party.id for party in parties])
     aliases = _aliases(connection, [party.whatsapp_id for party in parties])
     views = []
     for party, row in zip(parties, connection.execute(_CONTACTS, (wanted,)), strict=True):
@@ -106,6 +109,7 @@ def contacts(connection: sqlite3.Connection, parties: Sequence[Party]) -> tuple[
                 groups=tuple(groups.get(party.id, ())),
                 aliases=tuple(aliases.get(party.whatsapp_id, ())),
                 message_count=count,
+                former_names=former.get(party.id, ()),
             )
         )
     return tuple(views)

@@ -1,8 +1,8 @@
 """From what people call a chat or a person to the one that they mean.
 
 Tried in this order: the archive's id (``12``, ``c12``), an id of WhatsApp in any form that was ever received, a phone
-number with or without country code, then names: the whole name, whole words of it, beginnings of words, any part. The first
-of these that fits anything decides; if several fit equally, nobody guesses.
+number with or without country code, then names: the whole name, whole words of it, beginnings of words, any part, and then the
+same of names that were once in use. The first of these that fits anything decides; if several fit equally, nobody guesses.
 """
 
 from __future__ import annotations
@@ -52,6 +52,24 @@ SELECT c.contact_id, c.whatsapp_id, {CONTACT_NAME}, c.phone_number, c.name, NULL
     (SELECT max(last_message_at) FROM chats AS ch WHERE ch.contact_id = c.contact_id), 0
 FROM contacts AS c
 """
+_FORMER: Final = {
+    "contact": """
+SELECT n.contact_id, n.name, n.last_seen_at AS seen, c.name, c.phonebook_name, c.profile_name
+FROM contact_names AS n JOIN contacts AS c USING (contact_id)
+WHERE n.name IS NOT c.phonebook_name AND n.name IS NOT c.profile_name
+    AND (?1 IS NULL OR n.contact_id IN (SELECT value FROM json_each(?1)))
+""",
+    "chat": """
+SELECT ch.chat_id, n.name, n.last_seen_at AS seen, ch.name, g.group_name, NULL
+FROM group_names AS n JOIN groups AS g USING (group_id) JOIN chats AS ch USING (group_id)
+WHERE n.name IS NOT g.group_name AND n.name IS NOT ch.name
+    AND (?1 IS NULL OR ch.chat_id IN (SELECT value FROM json_each(?1)))
+UNION ALL SELECT ch.chat_id, n.name, n.last_seen_at, ch.name, c.phonebook_name, c.profile_name
+FROM contact_names AS n JOIN contacts AS c USING (contact_id) JOIN chats AS ch USING (contact_id)
+WHERE n.name IS NOT c.phonebook_name AND n.name IS NOT c.profile_name AND n.name IS NOT ch.name
+    AND (?1 IS NULL OR ch.chat_id IN (SELECT value FROM json_each(?1)))
+""",
+}
 _OWN_ID: Final = re.compile(r"[cp]?([0-9]{1,9})", re.IGNORECASE)
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().\-\u00a0\u2011]{4,}[0-9]")
 _MARKS: Final = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
@@ -72,21 +90,43 @@ class Known:
     kind: str
     last_message_at: int | None
     members: int
+    formerly: tuple[str, ...] = ()
+    """What it was called before and is not any more, as it was written; the last name first."""
+
+    @property
+    def former_names(self) -> tuple[str, ...]:
+        """`formerly`, folded."""
+        return tuple(_folded(name) for name in self.formerly)
 
 
 def known(connection: sqlite3.Connection, kind: Kind) -> list[Known]:
     """All chats or contacts, the most recently active first."""
     query = (_CHATS if kind == "chat" else _CONTACTS) + " ORDER BY 10 DESC NULLS LAST, 1"
-    return [_known(row) for row in connection.execute(query)]
+    former = former_names(connection, kind)
+    return [_known(row, former.get(int(row[0]), ())) for row in connection.execute(query)]
 
 
-def _known(row: Sequence[str | int | None]) -> Known:
+def former_names(connection: sqlite3.Connection, kind: Kind, ids: Sequence[int] | None = None) -> dict[int, tuple[str, ...]]:
+    """What chats or people (all, or those with these ids) were called and are not any more, the last name first.
+
+    Spelling that does not matter to the search makes no other name.
+    """
+    found: dict[int, dict[str, str]] = {}
+    wanted = None if ids is None else json.dumps(list(ids))
+    for identity, name, _, *current in connection.execute(_FORMER[kind] + " ORDER BY seen DESC, 2", (wanted,)):
+        folded = _folded(name)
+        if folded and folded not in {_folded(one) for one in current if one}:
+            found.setdefault(identity, {}).setdefault(folded, name)
+    return {identity: tuple(names.values()) for identity, names in found.items()}
+
+
+def _known(row: Sequence[str | int | None], formerly: tuple[str, ...] = ()) -> Known:
     identity, whatsapp_id, name, phone, *names, kind, last, members = row
     folded = dict.fromkeys(_folded(str(given)) for given in (name, *names) if given)
     folded.pop("", None)
     return Known(
         Party(int(identity or 0), str(whatsapp_id), str(name)), str(phone or ""), tuple(folded), str(kind),
-        None if last is None else int(last), int(members or 0),
+        None if last is None else int(last), int(members or 0), formerly,
     )  # fmt: skip
 
 
@@ -158,10 +198,11 @@ def matching(candidates: Sequence[Known], text: str) -> list[Known]:
     wanted = fold(text)
     if not wanted:
         return []
-    for fits in _FITS:
-        found = [candidate for candidate in candidates if any(fits(name, wanted) for name in candidate.names)]
-        if found:
-            return found
+    for names_of in _CURRENT_THEN_FORMER:
+        for fits in _FITS:
+            found = [candidate for candidate in candidates if any(fits(name, wanted) for name in names_of(candidate))]
+            if found:
+                return found
     return []
 
 
@@ -194,6 +235,11 @@ _FITS: Final[tuple[Callable[[str, str], bool], ...]] = (
     lambda name, wanted: name == wanted, _whole_words, _beginnings, lambda name, wanted: wanted in name,
 )  # fmt: skip
 
+_CURRENT_THEN_FORMER: Final[tuple[Callable[[Known], tuple[str, ...]], ...]] = (
+    lambda known: known.names, lambda known: known.former_names,
+)  # fmt: skip
+_NO_FIT: Final = len(_CURRENT_THEN_FORMER) * len(_FITS)
+
 
 def matching_any(candidates: Sequence[Known], text: str) -> list[Known]:
     """Every one of `candidates` that `text` fits in any way, the best fits first."""
@@ -201,14 +247,17 @@ def matching_any(candidates: Sequence[Known], text: str) -> list[Known]:
     digits = re.sub(r"[^0-9]", "", number) if re.fullmatch(r"\+?[0-9 ().\-]{3,}", number) else ""
     wanted = fold(text)
     ranked = [(_fit(candidate, wanted, digits), candidate) for candidate in candidates]
-    return [candidate for fit, candidate in sorted(ranked, key=lambda pair: pair[0]) if fit < len(_FITS)]
+    return [candidate for fit, candidate in sorted(ranked, key=lambda pair: pair[0]) if fit < _NO_FIT]
 
 
 def _fit(candidate: Known, wanted: str, digits: str) -> int:
     if digits and digits.lstrip("0") and digits.lstrip("0") in candidate.phone:
         return 0
-    fitting = (place for place, fits in enumerate(_FITS) if wanted and any(fits(name, wanted) for name in candidate.names))
-    return next(fitting, len(_FITS))
+    if not wanted:
+        return _NO_FIT
+    ways = ((names_of, fits) for names_of in _CURRENT_THEN_FORMER for fits in _FITS)
+    fitting = (place for place, (names_of, fits) in enumerate(ways) if any(fits(name, wanted) for name in names_of(candidate)))
+    return next(fitting, _NO_FIT)
 
 
 def named(text: str) -> str:
@@ -238,6 +287,8 @@ def _told(known: Known, zone: ZoneInfo) -> str:
         facts.append(f"…{known.phone[-4:]}")
     if known.last_message_at is not None:
         facts.append(f"last message {datetime.fromtimestamp(known.last_message_at, zone):%Y-%m-%d}")
+    if known.formerly:
+        facts.append(f"formerly {named(known.formerly[0])}")
     return f"{named(known.party.name)} ({', '.join(facts)}, id {known.party.id})"
 
 

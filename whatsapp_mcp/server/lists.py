@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONTACTS: Final = 20
 GROUPS_SHOWN: Final = 8
+FORMER_SHOWN: Final = 3
 _NUMBER_AT_PLACE: Final = re.compile("[0-9-]+@[a-z.]+")
 _EXTENT: Final = {
     "pending": "not synced yet",
@@ -33,7 +34,7 @@ def chats_answer(archive: Archive, *, query: str | None, kind: str | None, limit
     asked = f" matching {literal(query)}" if query and query.strip() else ""
     noun = {"private": "private chats", "group": "groups"}.get(kind or "", "chats")
     lines = [f"{len(chats)} of {total} {noun}{asked} · {zone.key} · {coverage_text(archive.queries.coverage(), zone)}"]
-    lines += [chat_line(chat, zone) for chat in chats]
+    lines += [chat_line(chat, zone) + (formerly(chat.former_names) if asked else "") for chat in chats]
     if next_cursor is not None:
         lines.append(f"More: cursor={next_cursor}")
     if not chats:
@@ -72,17 +73,27 @@ def chat_line(chat: ChatView, zone: ZoneInfo) -> str:
 
 
 def contact_line(contact: ContactView) -> str:
-    """Return a person on one line: id, name, number, other names, private chat, groups."""
+    """Return a person on one line: id, name, number, other names, former ones, private chat, groups."""
     facts = [f"{contact.party.id} {literal(contact.party.name)}"]
     facts.append(f"+{contact.phone_number}" if contact.phone_number else _address(contact.party.whatsapp_id))
     others = {contact.phonebook_name, contact.profile_name, *_names(contact.aliases)} - {contact.party.name, None, ""}
     if others:
         facts.append("also " + ", ".join(literal(str(name)) for name in sorted(others, key=str)))
+    facts.append(formerly(contact.former_names).removeprefix(" · "))
     facts.append("business" if contact.is_business else "")
     if contact.private_chat is not None:
         facts.append(f"private chat {contact.private_chat.id} with {counted(contact.message_count, 'message')}")
     facts.append(_groups(contact))
     return " · ".join(fact for fact in facts if fact)
+
+
+def formerly(names: tuple[str, ...]) -> str:
+    """What a chat or a person was called before, as a further fact of their line; empty when there is nothing to say."""
+    if not names:
+        return ""
+    more = len(names) - FORMER_SHOWN
+    shown = ", ".join(literal(name, 40) for name in names[:FORMER_SHOWN])
+    return f" · formerly {shown}{f' and {more} more' if more > 0 else ''}"
 
 
 def _address(whatsapp_id: str) -> str:

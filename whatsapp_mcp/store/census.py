@@ -31,6 +31,9 @@ QUERIES: Final = {
     " group_name_at, description_at, created_by, created_by_at FROM groups AS t",
     "group_members": f"SELECT {_GROUP}, {_person('contact_id')}, role, first_seen_at, last_seen_at, left_at"
     " FROM group_members AS t",
+    "group_member_history": f"SELECT {_GROUP}, {_person('contact_id')}, role, from_at, until_at FROM group_member_history AS t",
+    "contact_names": f"SELECT {_person('contact_id')}, source, name, first_seen_at, last_seen_at FROM contact_names AS t",
+    "group_names": f"SELECT {_GROUP}, name, first_seen_at, last_seen_at FROM group_names AS t",
     "group_snapshots": f"SELECT {_GROUP}, seen_at FROM group_snapshots AS t",
     "chats": f"SELECT whatsapp_chat_id, chat_type, {_person('contact_id')}, {_GROUP}, name, last_message_at, message_count,"
     " is_archived, listed_name, name_at, archived_at FROM chats AS t",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from whatsapp_mcp.records import ME, Chat, Contact, Group, Members
 from whatsapp_mcp.store import rows
+from whatsapp_mcp.store.membership import move_memberships, see_snapshot
+from whatsapp_mcp.store.naming import PersonName, move_names, names_in, see_group_name, see_person_names
 from whatsapp_mcp.store.rows import none_if_empty
 
 if TYPE_CHECKING:
@@ -90,12 +92,15 @@ class People:
 
     def see_contacts(self, contacts: Iterable[Contact]) -> None:
         """Join what was said of people; the last word on a name is the latest non-empty one."""
+        names: list[PersonName] = []
         for contact in contacts:
             if contact.id == ME and ME not in self._canonical and ME not in self._contacts:
                 continue
             key = self.contact(contact.id)
+            names += names_in(contact, key)
             if rows.merge(self._connection, "contacts", {"contact_id": key}, _contact_values(contact)):
                 self._settle_contact(key)
+        see_person_names(self._connection, names)
 
     def _settle_contact(self, key: int) -> None:
         changed = self._connection.execute(
@@ -116,6 +121,8 @@ class People:
             values |= {"is_archived": int(chat.archived), "archived_at": chat.seen_at}
         if rows.merge(self._connection, "chats", {"chat_id": key}, values):
             self.renamed.add(key)
+        if chat.id.endswith("@g.us"):
+            see_group_name(self._connection, self.group(chat.id), chat.name, chat.seen_at)
 
     def see_group(self, group: Group) -> None:
         """Join what is known of a group."""
@@ -135,6 +142,7 @@ class People:
             self._settle_group(key)
             if group.id in self._chats:
                 self.renamed.add(self._chats[group.id])
+        see_group_name(self._connection, key, group.name, group.seen_at)
 
     def _settle_group(self, group: int) -> None:
         row = rows.find(self._connection, "groups", {"group_id": group})
@@ -145,7 +153,8 @@ class People:
     def see_members(self, snapshot: Members) -> None:
         """Join a list of members; who is missing from a later list has left at its time."""
         group = self.group(snapshot.group)
-        rows.merge_or_ignore(self._connection, "group_snapshots", {}, {"group_id": group, "seen_at": snapshot.seen_at})
+        present = {(self.contact(member.id), member.role) for member in snapshot.members}
+        see_snapshot(self._connection, group, snapshot.seen_at, present)
         for member in snapshot.members:
             key = {"group_id": group, "contact_id": self.contact(member.id)}
             seen = {"role": member.role, "first_seen_at": snapshot.seen_at, "last_seen_at": snapshot.seen_at}
@@ -211,6 +220,8 @@ class People:
             ("group_members", "contact_id"),
         ):
             rows.move(self._connection, table, column, losing, winning)
+        move_names(self._connection, losing, winning)
+        move_memberships(self._connection, losing, winning)
         old = rows.find(self._connection, "contacts", {"contact_id": losing}) or {}
         write("DELETE FROM contacts WHERE contact_id = ?", (losing,))
         rows.merge(self._connection, "contacts", {"contact_id": winning}, {**old, "phone_number": None})
