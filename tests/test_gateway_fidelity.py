@@ -66,6 +66,12 @@ def test_it_empties_the_queue(client: API.GreenAPI, gateway: Gateway) -> None:
     assert client.receiving.receiveNotification().data is None
 
 
+def test_it_reads_statuses(client: API.GreenAPI) -> None:
+    assert {item["type"] for item in client.statuses.getIncomingStatuses(43_200).data} == {"incoming"}
+    (own,) = client.statuses.getOutgoingStatuses(1440).data
+    assert {view["status"] for view in client.statuses.getStatusStatistic(own["idMessage"]).data} == {"read"}
+
+
 def test_it_downloads_a_file(client: API.GreenAPI) -> None:
     history = client.journals.getChatHistory(MIKE, 100_000).data
     document = next(item for item in history if item.get("fileName") == "order-kitchen-table.pdf")

@@ -55,6 +55,22 @@ class Faults:
     """WhatsApp serves no file any more: downloadFile answers 500, the addresses 404 (tracker #724)."""
     journal_lag: int = 0
     """By how many seconds histories and journals are behind (docs: up to two minutes)."""
+    journal_cap: int | None = None
+    """Each journal tells only so many of the newest, and nothing says so (no maximum is documented)."""
+    journal_holes: set[str] = field(default_factory=set)
+    """Ids of messages that the journals do not tell (tracker #601, #1020)."""
+    short_histories: dict[str, int] = field(default_factory=dict)
+    """How many of its newest messages this chat's history still tells: it shrank, as after linking anew (tracker #506)."""
+    unknown_messages: set[str] = field(default_factory=set)
+    """Ids for which getMessage answers 400 ``ID message notfound``."""
+    queue_expiry: bool = True
+    """The queue drops what is older than 24 hours of the gateway's time (docs, ReceiveNotification)."""
+    empty_polls: int = 0
+    """So many more polls are answered as if the queue were empty although it is not (tracker #1115)."""
+    stolen: int = 0
+    """Every so-manieth notification is taken and deleted by another program on the same queue; 0 for none."""
+    duplicates: int = 0
+    """Every so-manieth notification comes twice (tracker #64, #541, #683, #684, #717); 0 for none."""
     cyrillic_count: bool = False
     """getWebhooksCount's key begins with a Cyrillic letter, as its documentation prints it."""
     _next: dict[str, deque[Fault]] = field(default_factory=dict, repr=False)

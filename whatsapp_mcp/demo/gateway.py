@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from whatsapp_mcp.demo.account import Account
+    from whatsapp_mcp.demo.push import Pushed
 
 ID_INSTANCE: Final = "7105000001"
 TOKEN: Final = "fictional0token0do0not0use00000000000000000000000000"  # noqa: S105 - invented
@@ -35,6 +36,7 @@ VERBS: Final = {
     "receiveNotification": "GET", "getWebhooksCount": "GET", "lastIncomingMessages": "GET", "lastOutgoingMessages": "GET",
     "lastIncomingCalls": "GET", "lastOutgoingCalls": "GET", "getContactInfo": "POST", "getChatHistory": "POST",
     "getMessage": "POST", "getGroupData": "POST", "getAvatar": "POST", "downloadFile": "POST", "deleteNotification": "DELETE",
+    "getIncomingStatuses": "GET", "getOutgoingStatuses": "GET", "getStatusStatistic": "GET",
 }  # fmt: skip
 """Every method that is served, with its HTTP verb (Green API docs and official clients)."""
 
@@ -77,7 +79,7 @@ class Gateway(Instance):
         """Serve `account` at `url`.
 
         `rate_scale` multiplies the documented requests per second, `latency` is waited before each answer (seconds), and
-        `patience` multiplies the seconds for which receiveNotification waits on an empty queue.
+        `patience` multiplies the seconds for which receiveNotification waits on an empty queue, and those of `push`.
         """
         self.url = url
         self.id_instance = ID_INSTANCE
@@ -86,6 +88,8 @@ class Gateway(Instance):
         self.patience = patience
         self.requests: list[Seen] = []
         """Every request so far, in the order of their arrival's answer."""
+        self.pushes: list[Pushed] = []
+        """Every attempt so far to push a notification to the webhook, in order."""
         self.closing = False
         """The server is about to stop: whatever waits gives up."""
         self._limits = Limits(rate_scale)
@@ -226,8 +230,12 @@ class _Visit:
             seconds = 5.0
         until = time.monotonic() + min(seconds, 60.0) * self._gateway.patience
         # Notifications are put in by other threads, so there is no event of this loop to wait for.
-        while not self._gateway.queue and not self._gateway.closing and time.monotonic() < until:  # noqa: ASYNC110
+        while not (self._has_news() or self._gateway.closing) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
+
+    def _has_news(self) -> bool:
+        gateway = self._gateway
+        return bool(gateway.settings["webhookUrl"]) or (gateway.next_ticket() is not None and not gateway.faults.empty_polls)
 
     async def _stay_silent(self) -> None:
         while not (self._gateway.closing or await self._request.is_disconnected()):  # noqa: ASYNC110

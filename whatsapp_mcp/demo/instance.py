@@ -6,13 +6,15 @@ It begins with the account's history and grows by `Instance.deliver`. Answers ar
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.demo import directory, shapes
 from whatsapp_mcp.demo.entry import Entry, TrueMessage, true_message
 from whatsapp_mcp.demo.journal import Fields, Teller, encode
+from whatsapp_mcp.demo.stories import Stories
+from whatsapp_mcp.demo.tickets import KEPT_FOR, Queue, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 _MOST_CALLS: Final = 10_000
 _LATEST_ACTION: Final = 600
 """No outgoing message of the account has its last action later than this many seconds after it."""
-_FIRST_RECEIPT: Final = 1_234_567
 
 Arguments = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ class Refusal(Exception):
 
 
 class Instance:
-    """One instance; not for two threads at once except `deliver` and `enqueue`, which only add."""
+    """One instance; not for two threads at once except for what happens in the account, which only adds."""
 
     def __init__(self, account: Account, faults: Faults, url: str, id_instance: int) -> None:
         """Serve `account`; files are told to lie under `url`."""
@@ -51,8 +52,11 @@ class Instance:
         self.now = account.now
         """The gateway's present, unix seconds: windows of minutes are counted back from here."""
         self.settings = directory.settings(account.owner)
-        self.queue: deque[tuple[int, Fields]] = deque()
-        """Waiting notifications: receipt id and body."""
+        self.queue = Queue()
+        """Waiting notifications."""
+        self.stolen: list[Ticket] = []
+        """Notifications that another program took and deleted."""
+        self.stories = Stories(account, url)
         self._people = {person.id: person for person in account.contacts}
         self._canonical = {person.lid: person.id for person in account.contacts}
         self._groups = {group.id: group for group in account.groups}
@@ -60,8 +64,8 @@ class Instance:
         self._encoded: dict[str, list[bytes | None]] = {}
         self._forget_encoded()
         self._not_told: dict[str, set[tuple[str, str]]] = {"history": set(), "journal": set()}
-        self._receipts = _FIRST_RECEIPT
         self._made = 0
+        self._enqueued: Counter[str] = Counter()
         self._teller = Teller(account.owner, self._people, url, id_instance)
         self._answers: dict[str, Callable[[Arguments], bytes]] = {
             "getStateInstance": self._get_state_instance,
@@ -82,6 +86,9 @@ class Instance:
             "receiveNotification": self._receive_notification,
             "deleteNotification": self._delete_notification,
             "getWebhooksCount": self._get_webhooks_count,
+            "getIncomingStatuses": lambda arguments: self._stories(arguments, from_me=False),
+            "getOutgoingStatuses": lambda arguments: self._stories(arguments, from_me=True),
+            "getStatusStatistic": self._get_status_statistic,
         }
 
     # What happens: used by tests and the demo
@@ -126,8 +133,19 @@ class Instance:
                 self._not_told[where].add((entry.chat, entry.id))
         self.now = max(self.now, entry.sent_at)
         if queue:
-            self.enqueue(self._teller.notification(entry, chat_name=self._name(entry.chat)))
+            self.tell_again(entry)
         return entry
+
+    def deliver_status_first(self, entry: Entry, status: str) -> Entry:
+        """Let the outgoing `entry` happen while the queue tells its delivery before the message itself (tracker #656)."""
+        self.deliver(entry._replace(status=status), queue=False)
+        self.enqueue(self._teller.status_notification(entry, status, self.now))
+        self.tell_again(entry)
+        return entry
+
+    def tell_again(self, entry: Entry) -> int:
+        """Put the notification of `entry` into the queue, once more if it was told before (tracker #737, #882)."""
+        return self.enqueue(self._teller.notification(entry, chat_name=self._name(entry.chat)))
 
     def report_status(self, entry: Entry, status: str) -> None:
         """Let the outgoing `entry` come as far as `status` now: a notification, and a later time in the journal."""
@@ -135,11 +153,82 @@ class Instance:
         self._replace(entry, entry._replace(status=status, action_at=self.now))
         self.enqueue(self._teller.status_notification(entry, status, self.now))
 
+    def change_group(
+        self,
+        group: Group | str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        promote: Iterable[str] = (),
+        demote: Iterable[str] = (),
+        subject: str | None = None,
+    ) -> Group:
+        """Let people (by id) come, go, become admins or be it no longer, or name the group anew; the answer is the group now.
+
+        No notification tells it, as with Green API: the next GetGroupData does. Without the account's owner it is forbidden.
+        """
+        known = self._groups[group if isinstance(group, str) else group.id]
+        gone = set(remove)
+        members = tuple(dict.fromkeys(member for member in (*known.members, *add) if member not in gone))
+        admins = ((known.admins | set(promote)) - set(demote)) & set(members)
+        changed = known._replace(
+            members=members,
+            admins=admins,
+            subject=known.subject if subject is None else subject,
+            left=self.account.owner.id not in members,
+        )
+        self._groups[known.id] = changed
+        return changed
+
+    def rename(self, person: Person | str, *, phonebook: str | None = None, profile: str | None = None) -> Person:
+        """Name a person anew in the phone book, or as they call themself; later messages and the directories tell it."""
+        known = self._people[person if isinstance(person, str) else person.id]
+        changed = known._replace(
+            phonebook_name=known.phonebook_name if phonebook is None else phonebook,
+            profile_name=known.profile_name if profile is None else profile,
+        )
+        self._teller.remember(known, self.now)
+        self._people[known.id] = changed
+        return changed
+
     def enqueue(self, body: Fields) -> int:
         """Put any notification into the queue; the answer is its receipt id."""
-        self._receipts += 1
-        self.queue.append((self._receipts, body))
-        return self._receipts
+        return self.enqueue_raw(encode(body).decode())
+
+    def enqueue_raw(self, text: str) -> int:
+        """Put a notification whose ``body`` is `text` as it stands, JSON or not; the answer is its receipt id.
+
+        A lone surrogate from U+DC80 to U+DCFF stands for the byte that is no UTF-8 (``surrogateescape``).
+        """
+        ticket = self.queue.put(text, self.now)
+        if self._is_turn("stolen", self.faults.stolen):
+            self._steal(ticket)
+        elif self._is_turn("duplicates", self.faults.duplicates):
+            self.queue.put(text, self.now)
+        return ticket.receipt
+
+    def steal(self, share: float) -> int:
+        """Another program takes and deletes this share (0 to 1) of what waits now, evenly; the answer is how many."""
+        taken = 0
+        for place, ticket in enumerate(self.queue, start=1):
+            if int(place * share) > taken:
+                self._steal(ticket)
+                taken += 1
+        return taken
+
+    def next_ticket(self) -> Ticket | None:
+        """The head of the queue, after what is older than a day was dropped."""
+        if self.faults.queue_expiry:
+            self.queue.drop_older(self.now - KEPT_FOR)
+        return self.queue.head()
+
+    def _steal(self, ticket: Ticket) -> None:
+        self.stolen.append(ticket)
+        self.queue.remove(str(ticket.receipt))
+
+    def _is_turn(self, what: str, nth: int) -> bool:
+        self._enqueued[what] += 1
+        return nth > 0 and self._enqueued[what] % nth == 0
 
     def truth(self) -> list[TrueMessage]:
         """The account's truth with everything delivered since."""
@@ -192,7 +281,7 @@ class Instance:
 
     def _get_contacts(self, arguments: Arguments) -> bytes:
         group = {"true": True, "false": False}.get(str(arguments.get("group", "")).lower())
-        listed = directory.contacts(self.account.contacts, self.account.groups, group=group)
+        listed = directory.contacts(self._people.values(), self._groups.values(), group=group)
         return encode(listed[: _count(arguments, len(listed))])
 
     def _get_contact_info(self, arguments: Arguments) -> bytes:
@@ -222,8 +311,8 @@ class Instance:
             raise Refusal(self.faults.failing_chats[chat], "chatId not found")
         if self.faults.largest_count is not None and count > self.faults.largest_count:
             raise _invalid(f"'count' must be less than or equal to {self.faults.largest_count}")
-        cap = count if self.faults.history_cap is None else min(count, self.faults.history_cap)
-        return _array(self._newest(chat, cap))
+        caps = (count, self.faults.history_cap, self.faults.short_histories.get(chat))
+        return _array(self._newest(chat, min(cap for cap in caps if cap is not None)))
 
     def _newest(self, chat: str, count: int) -> list[bytes]:
         told: list[bytes] = []
@@ -237,7 +326,8 @@ class Instance:
 
     def _visible(self, entry: Entry, where: str) -> bool:
         late = entry.sent_at > self.now - self.faults.journal_lag
-        return entry.kind != "call" and not late and (entry.chat, entry.id) not in self._not_told[where]
+        hole = where == "journal" and entry.id in self.faults.journal_holes
+        return entry.kind != "call" and not (late or hole) and (entry.chat, entry.id) not in self._not_told[where]
 
     def _told(self, chat: str, place: int) -> bytes:
         known = self._encoded[chat][place]
@@ -251,15 +341,18 @@ class Instance:
         if chat not in self._history:
             raise Refusal(400, "chatId not found")
         entry = self._find(chat, str(arguments.get("idMessage", "")))
-        if entry is None:
+        if entry is None or entry.id in self.faults.unknown_messages:
             raise Refusal(400, "ID message notfound")
         return encode(self._teller.record(entry))
 
     def _last_incoming_messages(self, arguments: Arguments) -> bytes:
-        return _array(told for _, told in sorted(self._last(arguments, from_me=False), reverse=True))
+        return self._journal(self._last(arguments, from_me=False))
 
     def _last_outgoing_messages(self, arguments: Arguments) -> bytes:
-        return _array(told for _, told in sorted(self._last(arguments, from_me=True), reverse=True))
+        return self._journal(self._last(arguments, from_me=True))
+
+    def _journal(self, found: Iterable[tuple[int, bytes]]) -> bytes:
+        return _array([told for _, told in sorted(found, reverse=True)][: self.faults.journal_cap])
 
     def _last(self, arguments: Arguments, *, from_me: bool) -> list[tuple[int, bytes]]:
         since = self.now - 60 * _number(arguments, "minutes", 1440)
@@ -293,7 +386,7 @@ class Instance:
             if entry.kind == "call" and entry.from_me is from_me and entry.sent_at >= since
         ]
         newest = sorted(calls, reverse=True)[:_MOST_CALLS]
-        return _array(self._told(chat, place) for _, place, chat in newest)
+        return _array([self._told(chat, place) for _, place, chat in newest][: self.faults.journal_cap])
 
     def _get_group_data(self, arguments: Arguments) -> bytes:
         group = self._groups.get(str(arguments.get("groupId", "")))
@@ -321,21 +414,31 @@ class Instance:
     def _receive_notification(self, _: Arguments) -> bytes:
         if self.settings["webhookUrl"]:
             raise Refusal(400, "custom webhook url is set")
-        if not self.queue:
+        ticket = self.next_ticket()
+        if ticket is None:
             return b"null"
-        receipt, body = self.queue[0]
-        return encode({"receiptId": receipt, "body": body})
+        if self.faults.empty_polls:
+            self.faults.empty_polls -= 1
+            return b"null"
+        return ticket.answer()
 
     def _delete_notification(self, arguments: Arguments) -> bytes:
-        receipt = str(arguments.get("receiptId", ""))
-        for waiting in self.queue:
-            if str(waiting[0]) == receipt:
-                self.queue.remove(waiting)
-                return encode({"result": True})
-        return encode({"result": False, "reason": "not found"})
+        deleted = self.queue.remove(str(arguments.get("receiptId", "")))
+        return encode({"result": True} if deleted else {"result": False, "reason": "not found"})
 
     def _get_webhooks_count(self, _: Arguments) -> bytes:
+        self.next_ticket()
         return encode({"\u0441ount" if self.faults.cyrillic_count else "count": len(self.queue)})
+
+    def _stories(self, arguments: Arguments, *, from_me: bool) -> bytes:
+        since = self.now - 60 * _number(arguments, "minutes", 1440)
+        return encode(self.stories.told(from_me=from_me, since=since, now=self.now))
+
+    def _get_status_statistic(self, arguments: Arguments) -> bytes:
+        story = str(arguments.get("idMessage", ""))
+        if not story:
+            raise _invalid("'idMessage' is required")
+        return encode(self.stories.statistic(story))
 
     def _chat_argument(self, arguments: Arguments) -> str:
         chat = arguments.get("chatId")

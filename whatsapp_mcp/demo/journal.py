@@ -39,8 +39,13 @@ class Teller:
         self._people = people
         self._media_url = media_url
         self._id_instance = id_instance
+        self._former: dict[str, list[tuple[int, Person]]] = {}
         self.leaking_lids = False
         """Tell everybody who has one by the privacy id (tracker #826, #954, #982, #1032)."""
+
+    def remember(self, person: Person, until: int) -> None:
+        """`person` was called so until then (unix seconds): what they wrote before is told under these names."""
+        self._former.setdefault(person.id, []).append((until, person))
 
     def record(self, entry: Entry, *, last_action: bool = False) -> Fields:
         """One journal record; with `last_action` an outgoing one carries the time of its last status (LastOutgoingMessages)."""
@@ -123,7 +128,8 @@ class Teller:
         return self._author(entry)
 
     def _author(self, entry: Entry) -> Fields:
-        person = self._people.get(entry.sender)
+        former = (person for until, person in self._former.get(entry.sender, ()) if entry.sent_at <= until)
+        person = next(former, self._people.get(entry.sender))
         return {
             "senderId": self._shown_id(entry.sender, by_lid=entry.by_lid),
             "senderName": person.profile_name if person else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from contextlib import asynccontextmanager, contextmanager
@@ -11,9 +12,12 @@ import anyio.to_thread
 
 from whatsapp_mcp.demo.account import Account, make_account
 from whatsapp_mcp.demo.gateway import Gateway
+from whatsapp_mcp.demo.push import push
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    import uvicorn
 
     from whatsapp_mcp.demo.faults import Faults
 
@@ -43,7 +47,7 @@ def serve_gateway(
             timeout_keep_alive=30, timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)
+        thread = threading.Thread(target=_run, args=(server, listener, gateway), name="gateway", daemon=True)
         thread.start()
         try:
             yield gateway
@@ -51,6 +55,20 @@ def serve_gateway(
             gateway.closing = True
             server.should_exit = True
             thread.join(_STOP_WITHIN)
+
+
+def _run(server: uvicorn.Server, listener: socket.socket, gateway: Gateway) -> None:
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve(server, listener, gateway))
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, gateway: Gateway) -> None:
+    pushing = asyncio.create_task(push(gateway))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        pushing.cancel()
+        await asyncio.wait([pushing])
 
 
 @asynccontextmanager
