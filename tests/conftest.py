@@ -26,7 +26,7 @@ def anyio_backend() -> str:
 def _no_account_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test may see real credentials or a real archive: neither from the environment nor from a .env nearby."""
     for name in list(os.environ):
-        if name.startswith(("GREEN_API_", "WHATSAPP_MCP_")) and name != "WHATSAPP_MCP_SAMPLES":
+        if name.startswith(("GREEN_API_", "WHATSAPP_MCP_", "WEBHOOK_")) and name != "WHATSAPP_MCP_SAMPLES":
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))
 

@@ -12,6 +12,7 @@ import anyio
 from loopback import Loopback, loopback
 from small_gateway import ID, TOKEN, Faults, SmallGateway, group, person
 
+from whatsapp_mcp.app import NO_EXTRAS, Extras
 from whatsapp_mcp.clock import SystemClock
 from whatsapp_mcp.greenapi import Credentials, GreenApi
 from whatsapp_mcp.ingest import Ingest
@@ -82,9 +83,10 @@ class Desk:
 
 
 class OpenWriter:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, extras: Extras = NO_EXTRAS) -> None:
         self.store = Store(path)
         self.ingest = Ingest(self.store)
+        self.extras = extras
 
     def __enter__(self) -> Self:
         return self

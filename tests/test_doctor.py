@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.to_thread
 import pytest
+from loopback import loopback
+from small_gateway import ID, TOKEN, SmallGateway
 
 from whatsapp_mcp.app import Archive, hold_lock
 from whatsapp_mcp.config import Settings
@@ -11,16 +16,20 @@ from whatsapp_mcp.doctor import (
     WANTED_OFF,
     WANTED_ON,
     Check,
+    check_consumers,
     check_database,
     check_disk,
     check_env_files,
     check_flags,
     check_folder,
+    check_gaps,
     check_lock,
     check_settings,
     check_state,
+    check_waiting,
     examine,
 )
+from whatsapp_mcp.views import ChatGaps, Coverage, Gaps, Hole, Party, Queue, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +114,108 @@ def test_a_webhook_address_is_told_without_being_shown() -> None:
     assert "notification queue" in check.finding
 
 
+def test_a_webhook_address_while_polling_is_explained_for_both_cases() -> None:
+    (check,) = check_flags({**GOOD, "webhookUrl": "(set)"}, "queue")
+    assert check.level == "warn"
+    assert "exclude each other" in check.finding
+    assert "clear webhookUrl" in check.advice
+    assert "listen --webhook" in check.advice
+
+
+def test_a_webhook_address_at_which_this_archive_listens_is_well() -> None:
+    (check,) = check_flags({**GOOD, "webhookUrl": "(set)"}, "webhook")
+    assert check.level == "ok"
+
+
+def test_a_receiver_to_which_nothing_is_sent_is_told_where_the_notifications_are() -> None:
+    (check,) = check_flags(GOOD, "webhook")
+    assert check.level == "warn"
+    assert "wait in the queue" in check.finding
+    assert levels(check_flags(GOOD, "queue")) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("count", "listens", "is_pushed", "level", "told"),
+    [
+        (0, False, False, "ok", "0 notifications wait"),
+        (1, False, False, "ok", "1 notification waits"),
+        (99, True, False, "ok", "99 notifications wait"),
+        (1_200, False, False, "warn", "1,200 notifications wait at Green API and nobody listens"),
+        (1_200, True, False, "warn", "although this archive listens"),
+        (1_200, False, True, "warn", "the webhook address does not take them"),
+        (None, False, False, "warn", "does not say"),
+    ],
+)
+def test_many_notifications_that_wait_are_warned_of(
+    count: int | None, *, listens: bool, is_pushed: bool, level: str, told: str
+) -> None:
+    (check,) = check_waiting(count, listens=listens, is_pushed=is_pushed)
+    assert check.level == level
+    assert told in check.finding
+    assert level == "ok" or count is None or check.advice
+
+
+def test_a_second_consumer_is_suspected_apart_for_received_and_sent() -> None:
+    queue = Queue("queue", told_incoming=6, missed_incoming=4, missed_outgoing=9, suspected=("incoming", "outgoing"))
+    received, sent = check_consumers(queue, GOOD)
+    assert received.level == sent.level == "warn"
+    assert "4 of 10 messages received" in received.finding
+    assert "9 of 9 messages sent" in sent.finding
+    assert all("another program (a second consumer" in check.finding for check in (received, sent))
+    assert all("Stop the other program" in check.advice for check in (received, sent))
+
+
+@pytest.mark.parametrize(("way", "flag"), [("incoming", "incomingWebhook"), ("outgoing", "outgoingMessageWebhook")])
+def test_a_setting_that_is_off_explains_what_was_not_told(way: str, flag: str) -> None:
+    queue = Queue("queue", missed_incoming=4, missed_outgoing=4, suspected=(way,))
+    (check,) = check_consumers(queue, {**GOOD, flag: "no"})
+    assert "another program" not in check.finding
+    assert check.advice == f"Switch {flag} on in the Green API console."
+
+
+def test_without_the_settings_of_the_instance_the_suspicion_stands() -> None:
+    (check,) = check_consumers(Queue("queue", missed_incoming=4, suspected=("incoming",)), {})
+    assert "another program" in check.finding
+
+
+def test_a_queue_that_brings_all_is_well_and_one_never_listened_to_is_not_judged() -> None:
+    assert levels(check_consumers(Queue("queue", told_incoming=9, missed_incoming=2), GOOD)) == {"ok"}
+    assert check_consumers(Queue(), GOOD) == []
+
+
+def status_with(gaps: Gaps, **counts: int) -> Status:
+    coverage = Coverage(3, 3, 0, 0, 0, 1, 2, 3, 9, **counts)  # type: ignore[arg-type]
+    return Status(None, 3, 3, 0, 3, 9, 0, 0, 0, 0, coverage, (), (), (), gaps)
+
+
+def test_gaps_are_told_by_kind_with_the_chats_and_what_to_do() -> None:
+    gaps = Gaps(
+        {"quote": 2},
+        (
+            ChatGaps(Party(12, "15550100001@c.us", "Dana"), missing=2, holes=(Hole(1, 9),)),
+            ChatGaps(Party(15, "15550100002@c.us", "Omer"), unobtainable=1, shrunk_from=9, shrunk_to=3),
+        ),
+        2,
+    )
+    checks = check_gaps(status_with(gaps, missing=2, unobtainable=1, shrunk=1, with_holes=1))
+    assert [check.level for check in checks] == ["warn", "warn", "warn", "ok"]
+    assert checks[0].finding == "In the chat 12 some time was never fetched."
+    assert "2 messages that others refer to were never seen" in checks[1].finding
+    assert "In the chat 15" in checks[2].finding
+    assert all(check.advice for check in checks)
+    assert "Dana" not in repr(checks)
+
+
+def test_an_archive_without_gaps_is_well() -> None:
+    assert levels(check_gaps(status_with(Gaps()))) == {"ok"}
+
+
+def test_of_many_chats_with_gaps_a_few_are_named() -> None:
+    chats = tuple(ChatGaps(Party(number, "", ""), missing=1) for number in range(1, 11))
+    (check,) = check_gaps(status_with(Gaps({"quote": 12}, chats, 12), missing=12))
+    assert "In the chats 1, 2, 3, 4, 5 and others" in check.finding
+
+
 def test_a_home_that_does_not_exist_yet_is_well_and_stays_so(home: Path) -> None:
     assert levels(check_folder(home)) == {"ok"}
     assert not home.exists()
@@ -169,3 +280,20 @@ def test_an_instance_that_cannot_be_reached_fails_without_showing_the_token(tmp_
     (failed,) = [check for check in checks if check.level == "fail"]
     assert failed.name == "instance"
     assert token not in repr(checks)
+
+
+async def test_the_whole_examination_asks_how_many_notifications_wait(tmp_path: Path, home: Path) -> None:
+    gateway = SmallGateway(faults={"getSettings": (200, json.dumps(GOOD)), "getWebhooksCount": (200, '{"сount": 1200}')})
+    async with loopback(gateway) as server:
+        settings = load(
+            tmp_path, home, GREEN_API_URL=server.url, GREEN_API_ID_INSTANCE=ID, GREEN_API_TOKEN_INSTANCE=TOKEN,
+            GREEN_API_RATE_SCALE="1000",
+        )  # fmt: skip
+        archive = Archive.open(settings)
+        with archive.writer():
+            pass
+        checks = await anyio.to_thread.run_sync(lambda: list(examine(archive)))
+    assert [check.finding for check in checks if check.name == "queue"] == [
+        "1,200 notifications wait at Green API and nobody listens; each is dropped after 24 hours."
+    ]
+    assert [check.finding for check in checks if check.name == "gaps"] == ["Nothing is known to be missing."]

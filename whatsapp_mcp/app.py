@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsapp_mcp.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WriterRunning
@@ -27,10 +27,21 @@ if TYPE_CHECKING:
     from whatsapp_mcp.queries import Queries
     from whatsapp_mcp.store import Store
     from whatsapp_mcp.store.reading import Reader
+    from whatsapp_mcp.views import Listener
 
 LOCK_NAME: Final = "writer.lock"
 PID_NAME: Final = "writer.pid"
 """Stands beside the lock: on Windows a locked file cannot be read by others."""
+
+
+class Extras(NamedTuple):
+    """What a sync fetches only because the settings say so."""
+
+    statuses: bool = False
+    avatars: bool = False
+
+
+NO_EXTRAS: Final = Extras()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Writer:
 
     store: Store
     ingest: Ingest
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class Archive:
             with Store(self.database, synchronous="FULL" if durable else "NORMAL") as store:
                 if store.is_outdated:
                     rebuild(store)
-                yield Writer(store, Ingest(store))
+                yield Writer(store, Ingest(store), Extras(self.settings.statuses, self.settings.avatars))
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
@@ -99,6 +111,12 @@ class Archive:
 
         with storage_errors(), self.queries.database.walking() as connection:
             yield Reader(connection)
+
+    def listener(self) -> Listener | None:
+        """The listener that holds the writer's lock, or None; to be asked after a `WriterRunning`."""
+        found = self.queries.listener() if self.database.exists() else None
+        pid = writer_pid(self.home)
+        return None if found is None else replace(found, pid=int(pid) if pid else None)
 
     def gateway(self) -> GreenApi:
         """The client of Green API, to be entered with ``async with``; raises `SettingsError` without credentials."""
@@ -142,11 +160,17 @@ def hold_lock(home: Path) -> Iterator[None]:
         lock.release()
 
 
-def _who_writes(home: Path) -> str:
+def writer_pid(home: Path) -> str:
+    """The digits of the pid of the process that holds the lock; empty where it is not known."""
     try:
         pid = (home / PID_NAME).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        pid = ""
+        return ""
+    return pid if pid.isdigit() else ""
+
+
+def _who_writes(home: Path) -> str:
+    pid = writer_pid(home)
     if pid == str(os.getpid()):
         return "A sync is already running in this very process."
-    return f"Another process{f' (pid {pid})' if pid.isdigit() else ''} is writing to this archive."
+    return f"Another process{f' (pid {pid})' if pid else ''} is writing to this archive."

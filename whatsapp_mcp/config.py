@@ -30,6 +30,11 @@ NAMES: Final[Mapping[str, str]] = {
     "GREEN_API_RATE_SCALE": "multiplies the documented requests per second of every method (default 1)",
     "WHATSAPP_MCP_HOME": "the folder of the archive (default: the system's folder for user data)",
     "WHATSAPP_MCP_TIMEZONE": "the time zone in which dates are read and shown, e.g. `Europe/Madrid` (default: the system's)",
+    "WHATSAPP_MCP_STATUSES": "`yes`: a sync also reads the statuses (stories) of your contacts and your own (default `no`)",
+    "WHATSAPP_MCP_AVATARS": "`yes`: a sync also asks for the addresses of profile pictures, 50 people a run (default `no`)",
+    "WEBHOOK_HOST": "the address on which `listen --webhook` waits (default `127.0.0.1`); all but loopback need a token",
+    "WEBHOOK_PORT": "the port on which it waits (default 8723)",
+    "WEBHOOK_TOKEN": "what Green API must send to be believed: the console's `webhookUrlToken`; a secret like a password",
 }
 """Every setting and what it means; README and ``.env.example`` are tested against it."""
 
@@ -37,6 +42,9 @@ _PREFIXES: Final = ("GREEN_API_", "WHATSAPP_MCP_")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TOKEN_LETTERS: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_HOST_LETTERS: Final = re.compile(r"[A-Za-z0-9.:%_-]+")
+_HEADER_LETTERS: Final = re.compile(r"[ -~]+")
+_WEBHOOK_PORT: Final = "8723"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,13 @@ class Settings:
     """Names in those files that look like ours and are not: usually a typing mistake."""
     zone_is_guess: bool = False
     """The system does not say its time zone, so UTC is used."""
+    statuses: bool = False
+    """Statuses (stories) are read and stored."""
+    avatars: bool = False
+    """Addresses of profile pictures are asked for and stored."""
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = int(_WEBHOOK_PORT)
+    webhook_token: str = field(default="", repr=False)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, home: Path | None = None) -> Settings:
@@ -81,6 +96,11 @@ class Settings:
             env_files=(*here, *there),
             unknown=tuple(sorted(name for name in values if name.startswith(_PREFIXES) and name not in NAMES)),
             zone_is_guess=guess,
+            statuses=_yes(values, "WHATSAPP_MCP_STATUSES"),
+            avatars=_yes(values, "WHATSAPP_MCP_AVATARS"),
+            webhook_host=_webhook_host(values.get("WEBHOOK_HOST", "127.0.0.1")),
+            webhook_port=_webhook_port(values.get("WEBHOOK_PORT", _WEBHOOK_PORT)),
+            webhook_token=_webhook_token(values.get("WEBHOOK_TOKEN", "")),
         )
 
     def credentials(self) -> Credentials:
@@ -139,7 +159,11 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 def _told(values: Mapping[str, str]) -> dict[str, str]:
     """Leave out empty values: an empty variable says nothing, as Claude Desktop passes an unfilled field."""
-    return {name: value.strip() for name, value in values.items() if name.startswith(_PREFIXES) and value.strip()}
+    return {name: value.strip() for name, value in values.items() if _is_ours(name) and value.strip()}
+
+
+def _is_ours(name: str) -> bool:
+    return name in NAMES or name.startswith(_PREFIXES)
 
 
 def _home(told: Path | None, value: str) -> Path:
@@ -163,6 +187,32 @@ def _rate_scale(value: str) -> float:
     if 0 < scale <= 1000:
         return scale
     raise SettingsError("GREEN_API_RATE_SCALE is no number between 0 and 1000.")
+
+
+def _yes(values: Mapping[str, str], name: str) -> bool:
+    value = values.get(name, "no").lower()
+    if value in ("yes", "no"):
+        return value == "yes"
+    raise SettingsError(f"{name} is neither yes nor no.")
+
+
+def _webhook_host(value: str) -> str:
+    host = value.removeprefix("[").removesuffix("]")
+    _check(_HOST_LETTERS, host, "WEBHOOK_HOST is no address of this computer like 127.0.0.1 or 0.0.0.0.")
+    return host
+
+
+def _webhook_port(value: str) -> int:
+    port = int(value) if value.isascii() and value.isdecimal() and len(value) <= 5 else 0
+    if 0 < port < 65_536:
+        return port
+    raise SettingsError("WEBHOOK_PORT is no port: a number from 1 to 65535.")
+
+
+def _webhook_token(value: str) -> str:
+    if value:
+        _check(_HEADER_LETTERS, value, "WEBHOOK_TOKEN holds letters that no header can carry; use ASCII letters and digits.")
+    return value
 
 
 def _check_url(url: str) -> None:

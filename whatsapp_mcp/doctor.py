@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.app import Archive
     from whatsapp_mcp.config import Settings
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.views import Gaps, Queue, Status
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -49,6 +51,9 @@ WANTED_OFF: Final[Mapping[str, str]] = {
 }
 """Settings by which the instance would act in your name (Green API docs, SetSettings)."""
 
+_NAMED: Final = 5
+_MANY: Final = 100
+"""So many notifications wait only where nobody reads them, or too slowly: the queue brings about fifty a second."""
 _LOW: Final = 1_000_000_000
 _TOO_LOW: Final = 100_000_000
 _STATES: Final[Mapping[str, tuple[Level, str]]] = {
@@ -79,11 +84,15 @@ def examine(archive: Archive) -> Iterator[Check]:
     settings = archive.settings
     yield from _look(lambda: check_settings(settings), "settings")
     yield from check_env_files(settings)
-    yield from _look(lambda: anyio.run(_check_instance, archive), "instance")
+    stored: list[Status] = []
+    found = [*_look(lambda: check_database(archive, stored), "database")]
+    status = stored[0] if stored else None
+    yield from _look(lambda: anyio.run(_check_instance, archive, status), "instance")
     yield from _look(lambda: check_folder(archive.home), "folder")
     yield from _look(lambda: check_disk(archive.home), "disk")
-    yield from _look(lambda: check_database(archive), "database")
+    yield from found
     yield from _look(lambda: check_lock(archive.home), "lock")
+    yield from check_gaps(status) if status else ()
 
 
 def _look(check: Callable[[], list[Check]], name: str) -> list[Check]:
@@ -130,7 +139,7 @@ def _open_to_others(path: Path) -> bool:
     return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
-async def _check_instance(archive: Archive) -> list[Check]:
+async def _check_instance(archive: Archive, status: Status | None) -> list[Check]:
     try:
         gateway = archive.gateway()
     except SettingsError:
@@ -140,11 +149,28 @@ async def _check_instance(archive: Archive) -> list[Check]:
     async with gateway:
         state = instance_state(await gateway.get_state_instance())
         checks = [check_state(state)]
+        flags: Mapping[str, str] = {}
+        mode = status.queue.mode if status else ""
         try:
-            checks += check_flags(instance_settings(await gateway.get_settings()))
+            flags = instance_settings(await gateway.get_settings())
+            checks += check_flags(flags, mode)
         except GatewayError as error:
             checks.append(_failed("instance settings", error))
+        checks += await _check_queue(gateway, status, flags)
     return checks
+
+
+async def _check_queue(gateway: GreenApi, status: Status | None, flags: Mapping[str, str]) -> list[Check]:
+    from whatsapp_mcp.normalise import waiting_count
+
+    listens = status is not None and status.queue.listens_now
+    try:
+        count = waiting_count(await gateway.get_webhooks_count())
+    except GatewayError as error:
+        checks = [Check("queue", "warn", f"How many notifications wait is not known: {error.what}", error.advice)]
+    else:
+        checks = check_waiting(count, listens=listens, is_pushed=bool(flags.get("webhookUrl")))
+    return checks + (check_consumers(status.queue, flags) if status else [])
 
 
 def check_state(state: str) -> Check:
@@ -153,8 +179,11 @@ def check_state(state: str) -> Check:
     return Check("instance", level, f"The instance is {state or 'in no known state'}.", advice, int(level == "fail"))
 
 
-def check_flags(flags: Mapping[str, str]) -> list[Check]:
-    """The instance reports what an archive needs, and does nothing in your name."""
+def check_flags(flags: Mapping[str, str], mode: str = "") -> list[Check]:
+    """The instance reports what an archive needs, to where it listens, and does nothing in your name.
+
+    `mode` is how the archive listened last: ``queue``, ``webhook``, or empty for never.
+    """
     checks = [
         Check("instance settings", "warn", f"{name} is off: {loss}.", f"Switch {name} on in the Green API console.")
         for name, loss in WANTED_ON.items()
@@ -165,12 +194,112 @@ def check_flags(flags: Mapping[str, str]) -> list[Check]:
         for name, deed in WANTED_OFF.items()
         if flags.get(name) == "yes"
     ]
-    if flags.get("webhookUrl"):
-        what = "A webhook address is set, so nothing waits in the notification queue."
-        checks.append(
-            Check("instance settings", "warn", what, "Clear webhookUrl in the console if this archive should listen.")
-        )
+    checks += _check_address(mode, is_set=bool(flags.get("webhookUrl")))
     return checks or [Check("instance settings", "ok", "The instance reports all that an archive needs.")]
+
+
+def _check_address(mode: str, *, is_set: bool) -> list[Check]:
+    """Polling and a webhook exclude each other (Green API docs, "technology-http-api")."""
+    if is_set and mode == "webhook":
+        return [Check("webhook", "ok", "Notifications go to a webhook address, and this archive has received some so.")]
+    if is_set:
+        what = (
+            "A webhook address is set at Green API (webhookUrl), so nothing waits in the notification queue:"
+            " polling and a webhook exclude each other."
+        )
+        advice = (
+            "To poll with `whatsapp-mcp listen`, clear webhookUrl in the Green API console and wait five minutes."
+            " If the address leads to this computer, run `whatsapp-mcp listen --webhook` instead."
+            " If another program needs it, leave it: `whatsapp-mcp sync recent` works either way."
+        )
+        return [Check("webhook", "warn", what, advice)]
+    if mode == "webhook":
+        what = "This archive listened to a webhook last, but no address is set at Green API: notifications wait in the queue."
+        advice = "Run `whatsapp-mcp listen`, or set webhookUrl in the Green API console for `whatsapp-mcp listen --webhook`."
+        return [Check("webhook", "warn", what, advice)]
+    return []
+
+
+def check_waiting(count: int | None, *, listens: bool, is_pushed: bool = False) -> list[Check]:
+    """Notifications are taken before Green API drops them, which it does after a day (Green API docs, ReceiveNotification).
+
+    `listens` says whether this archive listens now, `is_pushed` whether Green API sends them to a webhook address.
+    """
+    if count is None:
+        return [Check("queue", "warn", "Green API does not say how many notifications wait.")]
+    said = f"{count:,} notification{' waits' if count == 1 else 's wait'} at Green API"
+    if count < _MANY:
+        return [Check("queue", "ok", f"{said}.")]
+    if is_pushed:
+        advice = "Look whether the receiver at webhookUrl runs and answers 200; until then nothing behind the first one comes."
+        return [Check("queue", "warn", f"{said} and the webhook address does not take them.", advice)]
+    if listens:
+        advice = "Look again in a minute; if the number does not fall, restart `whatsapp-mcp listen`."
+        return [Check("queue", "warn", f"{said} although this archive listens.", advice)]
+    advice = "Run `whatsapp-mcp listen`, or `whatsapp-mcp listen --drain` to take what waits."
+    return [Check("queue", "warn", f"{said} and nobody listens; each is dropped after 24 hours.", advice)]
+
+
+_TOLD_BY: Final[Mapping[str, tuple[str, str]]] = {
+    "incoming": ("received", "incomingWebhook"),
+    "outgoing": ("sent", "outgoingMessageWebhook"),
+}
+
+
+def check_consumers(queue: Queue, flags: Mapping[str, str]) -> list[Check]:
+    """Nobody else empties the queue: notifications brought what journals and histories have of the time of listening."""
+    checks = [_suspicion(queue, way, flags) for way in queue.suspected]
+    told = queue.told_incoming + queue.told_outgoing
+    if checks or not told:
+        return checks
+    return [Check("queue", "ok", "Notifications brought what was sent and received while this archive listened.")]
+
+
+def _suspicion(queue: Queue, way: str, flags: Mapping[str, str]) -> Check:
+    what, flag = _TOLD_BY[way]
+    missed, told = getattr(queue, f"missed_{way}"), getattr(queue, f"told_{way}")
+    said = f"While this archive listened, {missed:,} of {missed + told:,} messages {what} in the last 30 days were never told"
+    if flags and flags.get(flag) != "yes":
+        return Check("queue", "warn", f"{said}; {flag} is off.", f"Switch {flag} on in the Green API console.")
+    why = "another program (a second consumer, such as Green API's hosted MCP server or an automation) seems to empty the same"
+    advice = (
+        "Stop the other program, or give it an instance of its own: each notification is handed out once."
+        " `whatsapp-mcp sync recent` brings what it took, as long as both must run."
+    )
+    return Check("queue", "warn", f"{said}: {why} queue.", advice)
+
+
+def check_gaps(status: Status) -> list[Check]:
+    """Nothing is known to be missing, or else of which chats and what to do."""
+    known, gaps = status.coverage, status.gaps
+    told = (
+        (
+            known.with_holes, "some time was never fetched", [one.chat.id for one in gaps.chats if one.holes],
+            "Run `whatsapp-mcp sync full`: it asks those chats for their history again.",
+        ),
+        (
+            known.missing, f"{known.missing:,} messages that others refer to were never seen",
+            [one.chat.id for one in gaps.chats if one.missing],
+            "Run `whatsapp-mcp sync recent`: it asks Green API for them, three times within about a week.",
+        ),
+        (
+            known.shrunk, "the history at Green API has become shorter than it was",
+            [one.chat.id for one in gaps.chats if one.shrunk_from is not None],
+            "Nothing that was stored is lost. Run `whatsapp-mcp sync full` after the phone was online for a while.",
+        ),
+    )  # fmt: skip
+    checks = [Check("gaps", "warn", f"{_in_chats(chats, gaps)}{what}.", advice) for count, what, chats, advice in told if count]
+    if known.unobtainable:
+        what = f"{known.unobtainable:,} messages that others refer to cannot be had any more: Green API does not have them."
+        checks.append(Check("gaps", "ok", what, "A chat export from the phone may: `whatsapp-mcp import PATH`."))
+    return checks or [Check("gaps", "ok", "Nothing is known to be missing.")]
+
+
+def _in_chats(chats: list[int], gaps: Gaps) -> str:
+    """Which chats, by their ids: names are nothing for a report that may be shown to others."""
+    shown = ", ".join(map(str, chats[:_NAMED]))
+    more = " and others" if len(chats) > _NAMED or gaps.chats_total > len(gaps.chats) else ""
+    return f"In the chat{'s' if len(chats) > 1 else ''} {shown}{more} " if chats else "In some chats "
 
 
 def check_folder(home: Path) -> list[Check]:
@@ -202,11 +331,13 @@ def check_disk(home: Path) -> list[Check]:
     return [Check("disk", "ok", said)]
 
 
-def check_database(archive: Archive) -> list[Check]:
-    """The database opens, and SQLite finds no damage in it."""
+def check_database(archive: Archive, stored: list[Status] | None = None) -> list[Check]:
+    """The database opens, and SQLite finds no damage in it; what it says of itself is added to `stored`."""
     if not archive.database.exists():
         return [Check("database", "ok", "There is no archive yet; `whatsapp-mcp sync full` or `import` makes it.")]
     status = archive.queries.status()
+    if stored is not None:
+        stored.append(status)
     return [Check("database", "ok", f"It can be read; messages: {status.messages:,}, chats: {status.chats:,}.")]
 
 

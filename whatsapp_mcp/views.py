@@ -219,10 +219,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class KnownSpan:
-    """A time, both ends included, that is known from an origin: ``history``, ``capped_history``, ``journal``, ``queue`` or
-    ``import``."""
+    """A time that is known from an origin; both ends are included."""
 
     origin: str
+    """``history``, ``capped_history``, ``journal``, ``queue`` or ``import``."""
     start: int
     end: int
     verified_at: int
@@ -416,6 +416,10 @@ class Queue:
     missed_incoming: int = 0
     """Messages of the same time that only a journal or a history had."""
     missed_outgoing: int = 0
+    listens_now: bool = False
+    """Whether a process listens at this moment."""
+    suspected: tuple[str, ...] = ()
+    """``incoming``, ``outgoing`` or both: of which so many were missed that it is no accident."""
     note: str = ""
     """What is suspected: somebody else empties the queue; empty where nothing is."""
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.export.objects import coverage_object, interval_object, message_object, party_object, rfc3339
+from whatsapp_mcp.export.objects import (
+    coverage_object,
+    hole_object,
+    interval_object,
+    message_object,
+    party_object,
+    rfc3339,
+)
+from whatsapp_mcp.server.gaps import COMMANDS, gaps_advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +39,30 @@ def status_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
     return {
         **{name: getattr(status, name) for name in _COUNTS},
         "coverage": coverage_object(status.coverage, zone),
+        "gaps": _gaps(status, zone),
+        "queue": asdict(status.queue) | {name: _time(getattr(status.queue, name), zone) for name in ("since", "read_at")},
         "runs": [run_object(run, zone) for run in status.runs],
         "failures": [
             {"chat": party_object(one.chat), "error": one.error, "error_count": one.error_count} for one in status.failures
         ],
         "truncated": [party_object(chat) for chat in status.truncated],
+    }
+
+
+def _gaps(status: Status, zone: ZoneInfo) -> dict[str, Any]:
+    known, gaps = status.coverage, status.gaps
+    return {
+        "missing": known.missing,
+        "by_kind": dict(gaps.by_kind),
+        "unobtainable": known.unobtainable,
+        "shrunk": known.shrunk,
+        "with_holes": known.with_holes,
+        "chats": [
+            asdict(one) | {"chat": party_object(one.chat), "holes": [hole_object(hole, zone) for hole in one.holes]}
+            for one in gaps.chats
+        ],
+        "chats_total": gaps.chats_total,
+        "next_step": " ".join(gaps_advice(known, COMMANDS)),
     }
 
 

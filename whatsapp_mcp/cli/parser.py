@@ -100,9 +100,21 @@ def _add_sync(commands: _Commands) -> None:
     start.add_argument("--resume", action="store_true", help="go on with an unfinished run (this happens anyway)")
     start.add_argument("--restart", action="store_true", help="forget the progress, never the messages, and begin again")
     sync.add("recent", "writing.sync_recent", "fetch what is new since the last sync")
+    sync.add("sweep", "writing.sync_sweep", "compare the histories of the chats that are due, and store what was missed")
     chat = sync.add("chat", "writing.sync_chat", "fetch one chat's history")
     chat.add_argument("chat", metavar="CHAT", help=_CHAT)
     chat.add_argument("--depth", type=_positive, metavar="N", help="fetch the newest N messages only")
+    _add_listening(commands)
+
+
+def _add_listening(commands: _Commands) -> None:
+    listen = commands.add("listen", "listening.listen", "store what happens as it happens, until it is stopped")
+    how = listen.add_mutually_exclusive_group()
+    how.add_argument("--drain", action="store_true", help="store what waits in the queue, then end")
+    how.add_argument("--webhook", action="store_true", help="let Green API post the notifications to this computer")
+    listen.add_argument(
+        "--catch-up", type=_count, metavar="MINUTES", help="ask the journals as well, so often (default: 60; 0 is never)"
+    )
 
 
 def _add_overviews(commands: _Commands) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.cli import objects
 from whatsapp_mcp.cli.progress import duration
 from whatsapp_mcp.cli.terminal import many, moment, say, say_json, say_table, size
+from whatsapp_mcp.server.answers import synced_until
 from whatsapp_mcp.server.fencing import inline, literal
+from whatsapp_mcp.server.gaps import COMMANDS, gaps_lines, queue_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.cli.run import Command
     from whatsapp_mcp.views import Analysis, Coverage, Page, RunView, Status
+
+_LABELS: Final = ("Gaps", "Listening", "Suspicion")
 
 
 def status(command: Command) -> int:
@@ -38,7 +42,7 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
     yield f"Chats        {found.chats:,} ({found.private_chats:,} private, {found.groups:,} groups)"
     yield f"Contacts     {found.contacts:,}"
     yield f"Complete     {covered.complete:,} of {covered.chats:,} chats{_incomplete(covered)}"
-    yield f"Last synced  {moment(covered.last_synced_at, zone) or 'never'}"
+    yield f"Last synced  {moment(synced_until(covered), zone) or 'never'}"
     if found.unreadable:
         yield f"Unreadable   {found.unreadable:,} items of {found.payloads:,} payloads are kept, and not understood"
     for run in found.runs[:3]:
@@ -50,6 +54,9 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
         yield f"Failed       {told} (sync chat {failure.chat.id} tries again)"
     if found.truncated:
         yield f"Cut off      {', '.join(inline(chat.name) for chat in found.truncated[:10])}"
+    for line in (*gaps_lines(found, zone, COMMANDS), *queue_lines(found.queue, zone)):
+        label, _, told = line.partition(": ")
+        yield f"{label:<12} {told}" if label in _LABELS else f"{'':<13}{line}"
     if covered.note:
         yield covered.note
 

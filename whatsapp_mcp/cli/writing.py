@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from whatsapp_mcp.cli import objects
+from whatsapp_mcp.cli.listening import listener_is_running
 from whatsapp_mcp.cli.progress import ProgressLine, duration
 from whatsapp_mcp.cli.terminal import say, say_json
-from whatsapp_mcp.errors import NotFound
+from whatsapp_mcp.errors import NotFound, WriterRunning
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -44,7 +45,21 @@ def sync_recent(command: Command) -> int:
     command.archive.settings.credentials()  # what is wrong with the settings comes first
     if not command.archive.database.exists():  # an archive is not made only to find out that it is empty
         raise nothing_synced()
-    return _sync(command, partial(fetch, clock=command.archive.clock))
+    try:
+        return _sync(command, partial(fetch, clock=command.archive.clock))
+    except WriterRunning as error:
+        raise listener_is_running(command.archive, error) from None
+
+
+def sync_sweep(command: Command) -> int:
+    """``sync sweep``: a share of the histories compared with the archive."""
+    from whatsapp_mcp.sync import nothing_synced
+    from whatsapp_mcp.sync import sweep as compare
+
+    command.archive.settings.credentials()
+    if not command.archive.database.exists():
+        raise nothing_synced()
+    return _sync(command, partial(compare, clock=command.archive.clock))
 
 
 def sync_chat(command: Command) -> int:

@@ -7,7 +7,7 @@ verbatim: whoever hands it to a model cleans it first.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.views import (
         CallView,
         Coverage,
+        Hole,
         Interval,
+        KnownSpan,
         Location,
         MediaView,
         MessageView,
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
         Quoted,
         Suggestions,
     )
+
+_SPANS_SHOWN: Final = 5
+"""So many holes and spans of a chat are told, the newest ones."""
 
 
 def rfc3339(moment: int, zone: ZoneInfo) -> str:
@@ -58,7 +63,7 @@ def page_object(page: Page, zone: ZoneInfo) -> dict[str, Any]:
         "messages": [message_object(message, zone) for message in page.messages],
         "next_cursor": page.next_cursor,
         "interval": interval_object(page.interval, zone),
-        "coverage": coverage_object(page.coverage, zone),
+        "coverage": coverage_object(page.coverage, zone, with_spans=True),
     }
     if page.total is not None:
         shown["total"] = page.total
@@ -74,12 +79,30 @@ def interval_object(interval: Interval, zone: ZoneInfo) -> dict[str, Any]:
     return _said({"text": interval.text, "zone": interval.zone, "start": start, "end": end})
 
 
-def coverage_object(coverage: Coverage, zone: ZoneInfo) -> dict[str, Any]:
-    """What an answer rests on: chats by completeness, messages, and from when to when they are known."""
+def coverage_object(coverage: Coverage, zone: ZoneInfo, *, with_spans: bool = False) -> dict[str, Any]:
+    """What an answer rests on: chats by completeness, messages, from when to when they are known, and gaps where there are any.
+
+    `with_spans` adds the newest times of one chat that are known, each with its origin.
+    """
     counts = {name: getattr(coverage, name) for name in ("chats", "complete", "truncated", "failed", "pending", "messages")}
-    moments = {"oldest": coverage.oldest, "newest": coverage.newest, "last_synced_at": coverage.last_synced_at}
+    lost = {name: getattr(coverage, name) for name in ("missing", "unobtainable", "shrunk", "with_holes")}
+    names = ("oldest", "newest", "last_synced_at", "known_until", "verified_at")
+    moments = {name: getattr(coverage, name) for name in names}
     times = {name: rfc3339(moment, zone) for name, moment in moments.items() if moment is not None}
-    return counts | times | _said({"note": coverage.note})
+    holes = [hole_object(hole, zone) for hole in coverage.holes[-_SPANS_SHOWN:]]
+    spans = [_span_object(span, zone) for span in coverage.spans[-_SPANS_SHOWN:]] if with_spans else []
+    return counts | times | _said({"note": coverage.note, **lost, "holes": holes, "spans": spans})
+
+
+def hole_object(hole: Hole, zone: ZoneInfo) -> dict[str, str]:
+    """A time of which nothing was fetched."""
+    return {"start": rfc3339(hole.start, zone), "end": rfc3339(hole.end, zone)}
+
+
+def _span_object(span: KnownSpan, zone: ZoneInfo) -> dict[str, str]:
+    """A time that is known from an origin; a history that reaches the beginning has no start."""
+    start = {"start": rfc3339(span.start, zone)} if span.start > 0 else {}
+    return {"origin": span.origin, **start, "end": rfc3339(span.end, zone), "verified_at": rfc3339(span.verified_at, zone)}
 
 
 def suggestions_object(suggestions: Suggestions) -> dict[str, Any]:

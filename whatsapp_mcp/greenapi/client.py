@@ -35,6 +35,7 @@ _PAUSES: Final[Mapping[Again, tuple[float, ...]]] = {
     Again.STARTING: (15, 30, 60, 60, 60, 75),
     Again.DAMAGED: (1, 3, 8),
     Again.EMPTY: (2, 4),
+    Again.TICKET: (0.5,),
 }
 """Seconds before each further try, give or take a half; a restart takes up to five minutes (Green API docs)."""
 
@@ -86,6 +87,8 @@ class GreenApi:
             raise SettingsError("GREEN_API_RATE_SCALE must be a number above zero.")
         self.statistics = Statistics()
         self.rate_scale = rate_scale
+        self.gateway_ahead: float | None = None
+        """By how many seconds the gateway's clock is ahead of ours, as its last answer said; None where none said it."""
         self._credentials = credentials
         self._clock = clock
         self._replacement = transport
@@ -159,6 +162,14 @@ class GreenApi:
         """Calls made during the last `minutes`; at most 10,000."""
         return await self._get("lastOutgoingCalls", minutes=str(minutes))
 
+    async def get_incoming_statuses(self, minutes: int) -> Payload:
+        """Statuses (stories) of the phone book's people during the last `minutes`; the gateway keeps them for 30 days."""
+        return await self._get("getIncomingStatuses", minutes=str(minutes))
+
+    async def get_outgoing_statuses(self, minutes: int) -> Payload:
+        """The owner's own statuses (stories) during the last `minutes`; the gateway keeps them for 30 days."""
+        return await self._get("getOutgoingStatuses", minutes=str(minutes))
+
     async def get_group_data(self, group_id: str) -> Payload:
         """A group's name, owner and members; `RequestRefused` where the account is no member."""
         return await self._post("getGroupData", groupId=group_id)
@@ -172,7 +183,10 @@ class GreenApi:
         return await self._post("downloadFile", chatId=chat_id, idMessage=message_id)
 
     async def receive_notification(self, timeout_seconds: int) -> Payload:
-        """The head of the notification queue, waited for up to `timeout_seconds` (5 to 60); no item when it is empty."""
+        """The head of the notification queue, waited for up to `timeout_seconds` (5 to 60); no item when it is empty.
+
+        One that is broken JSON, also at a second look, is handed over whole as a ``damaged`` payload.
+        """
         return await self._get("receiveNotification", receiveTimeout=str(timeout_seconds))
 
     async def delete_notification(self, receipt_id: int) -> Payload:
@@ -211,6 +225,7 @@ class GreenApi:
             lane.pace.throttled(start)
         elif reply.status:
             self._ever_answered = True
+            self.gateway_ahead = None if reply.said_at is None else reply.said_at - self._clock.now()
             lane.pace.accepted()
         return self._judge.verdict(call.method, reply)
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _SAID_UNDER: Final = ("error", "message", "description", "detail", "msg")
 """Where error bodies keep their text (the order of Green API's own MCP gateway)."""
 
+_BLANKS: Final = " \t\r\n\ufeff"
+_NO_TICKET: Final = frozenset({"", "null", "[]", "{}"})
 _NEVER_EMPTY: Final = frozenset({"getContacts", "getChats"})
 _NO_TROUBLE: Final = frozenset({"authorized", "suspended", "yellowCard", "starting", "sleepMode"})
 """A suspended number still receives; the rest is a restart (Green API docs, GetStateInstance)."""
@@ -48,6 +50,7 @@ class Again(Enum):
     STARTING = "the instance is restarting"
     DAMAGED = "the answer is broken JSON"
     EMPTY = "nothing yet"
+    TICKET = "the head of the queue is broken JSON; it stays the head until it is acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,9 @@ class Judge:
     def _answered(self, method: Method, reply: Reply) -> Verdict:
         items, damaged = cut_items(reply.text)
         damaged = damaged or not reply.encoded_well
-        start = reply.text.lstrip(" \t\r\n\ufeff")[:1]
+        start = reply.text.lstrip(_BLANKS)[:1]
+        if method.shape is Shape.TICKET:
+            return self._ticket(method, reply.text.strip(_BLANKS), damaged=damaged)
         if start == '"' and not damaged:
             return self._bare_text(method, items[0])
         if method.shape in {Shape.LIST, Shape.JOURNAL}:
@@ -148,6 +153,16 @@ class Judge:
         if method.shape is Shape.ABOUT_ONE:
             return Verdict(error=RequestRefused(f"Green API knows nothing that {method.name} could tell."))
         return Verdict(error=InstanceStarting(f"Green API has no answer to {method.name} yet."), again=Again.EMPTY)
+
+    def _ticket(self, method: Method, text: str, *, damaged: bool) -> Verdict:
+        """Whatever lies at the head of the queue is handed over: what is refused here would block all that waits behind it."""
+        if text in _NO_TICKET:
+            return Verdict()
+        if text.startswith("<"):  # a page of a proxy, or of a hotel's network: not from the queue
+            return self._unreadable(method)
+        if text.startswith("{") and not damaged:
+            return Verdict((text,))
+        return Verdict((text,), damaged=True, again=Again.TICKET)
 
     def _unreadable(self, method: Method) -> Verdict:
         what = f"{self._host} answered {method.name} with something that cannot be read as JSON."

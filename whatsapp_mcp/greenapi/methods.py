@@ -20,6 +20,7 @@ class Shape(Enum):
     OBJECT = "an object"
     ABOUT_ONE = "an object about the chat or message that was named: null or a bare string means there is none"
     MAYBE = "an object, or null where there is nothing"
+    TICKET = "an object, or null where there is nothing; a damaged one must be acknowledged all the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ _ALL: Final = (
     Method("lastOutgoingMessages", "GET", 1, Shape.JOURNAL),
     Method("lastIncomingCalls", "GET", 1, Shape.JOURNAL),
     Method("lastOutgoingCalls", "GET", 1, Shape.JOURNAL),
+    Method("getIncomingStatuses", "GET", 1, Shape.JOURNAL),
+    Method("getOutgoingStatuses", "GET", 1, Shape.JOURNAL),
     Method("getGroupData", "POST", 1, Shape.ABOUT_ONE),
     Method("getAvatar", "POST", 10, Shape.ABOUT_ONE),
     Method("downloadFile", "POST", 5, Shape.ABOUT_ONE),
-    Method("receiveNotification", "GET", 100, Shape.MAYBE),
+    Method("receiveNotification", "GET", 100, Shape.TICKET),
     Method("deleteNotification", "DELETE", 100, Shape.MAYBE),
     Method("getWebhooksCount", "GET", 1, Shape.OBJECT),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ class Reply:
     text: str = ""
     trouble: str = ""
     encoded_well: bool = True
+    said_at: float | None = None
+    """The gateway's own clock (unix seconds, to the second), where its ``Date`` header says it (RFC 9110)."""
 
 
 class Transport:
@@ -130,7 +133,15 @@ def silence() -> None:
 
 
 def _decoded(response: httpx.Response) -> Reply:
+    said_at = _said_at(response.headers.get("date", ""))
     try:
-        return Reply(response.status_code, response.content.decode("utf-8"))
+        return Reply(response.status_code, response.content.decode("utf-8"), said_at=said_at)
     except UnicodeDecodeError:
-        return Reply(response.status_code, response.content.decode("utf-8", "replace"), encoded_well=False)
+        return Reply(response.status_code, response.content.decode("utf-8", "replace"), encoded_well=False, said_at=said_at)
+
+
+def _said_at(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

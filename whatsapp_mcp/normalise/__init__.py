@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
 from whatsapp_mcp.normalise.journal import journal_records
-from whatsapp_mcp.normalise.notification import notification_records
+from whatsapp_mcp.normalise.notification import (
+    changed_state,
+    notification_records,
+    notified_at,
+    receipt_id,
+    waiting_count,
+)
+from whatsapp_mcp.normalise.stories import STORIES, story_records
 from whatsapp_mcp.normalise.values import are_number_and_privacy_id, identity, parse
 from whatsapp_mcp.records import Alias, Call, Deletion, Edit, Message, PollVote, Reaction, Receipt, Record, Unreadable
 
@@ -21,12 +28,13 @@ if TYPE_CHECKING:
     from whatsapp_mcp.payload import Payload
 
 __all__ = [
-    "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "instance_settings", "instance_state", "normalise", "records_of",
-    "relations_of",
+    "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "changed_state", "instance_settings", "instance_state", "normalise",
+    "notified_at", "receipt_id", "records_of", "relations_of", "waiting_count",
 ]  # fmt: skip
 
 JOURNALS: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls", "lastOutgoingCalls",
+    *STORIES,
 })  # fmt: skip
 """Origins whose items are journal items."""
 
@@ -96,6 +104,8 @@ def _read(origin: str, item: str, received_at: int, context: Mapping[str, str]) 
     if not isinstance(value, dict):
         # getGroupData answers "Error: item-not-found" with status 200, as a bare JSON string.
         return [Unreadable(value[:120] if isinstance(value, str) else "not an object")]
+    if origin in STORIES:
+        return story_records(value, origin)
     if origin in JOURNALS:
         return journal_records(value)
     if origin in NOTIFICATIONS:

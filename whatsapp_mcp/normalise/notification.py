@@ -5,16 +5,23 @@ A message notification is a journal item in another envelope, so it is put into 
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise.journal import delivery_state, journal_records
-from whatsapp_mcp.normalise.values import Item, entries, identity, part, text, unix_seconds
+from whatsapp_mcp.normalise.values import Item, entries, identity, parse, part, text, unix_seconds, whole
 from whatsapp_mcp.records import Chat, Message, Receipt, Record, Unreadable
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.payload import Payload
 
 _WITHOUT_RECORD: Final = frozenset({
     "stateInstanceChanged", "statusInstanceChanged", "deviceInfo", "incomingBlock", "quotaExceeded",
 })  # fmt: skip
 """They speak of the instance, not of what people said."""
+_RECEIPT: Final = re.compile(r'"receiptId"\s*:\s*"?([0-9]{1,18})(?![0-9.eE])')
+"""In what people write, the quotes stand behind a backslash, so no message can pass for a receipt."""
+_RECEIPT_FIRST: Final = re.compile(r"[\[{\s]*" + _RECEIPT.pattern)
 
 
 def notification_records(notification: Item, received_at: int) -> list[Record]:
@@ -80,3 +87,57 @@ def _call_item(body: Item, kind: str) -> Item:
         called = [identity(person.get("id")) for person in entries(body, "participants") if isinstance(person, dict)]
         item["chatId"] = body.get("from") if kind == "incomingCall" else next(filter(None, called), "")
     return item
+
+
+def receipt_id(payload: Payload) -> int | None:
+    """Under which number a notification of the queue is acknowledged, or None where it cannot be told.
+
+    In broken JSON it is looked for by its letters: at the beginning, where the gateway writes it, or else wherever it stands
+    alone. A wrong guess would acknowledge a notification that nobody has read, so two different numbers give None.
+    """
+    said = _envelope(payload).get("receiptId")
+    if said is not None:
+        number = whole(said)
+        return number if number is not None and number >= 0 else None
+    item = "".join(payload.items)
+    first = _RECEIPT_FIRST.match(item)
+    found = {first[1]} if first and _is_alone(item, first.end()) else set(_RECEIPT.findall(item))
+    return int(found.pop()) if len(found) == 1 else None
+
+
+def _is_alone(item: str, end: int) -> bool:
+    """A list of several notifications has further ones at its own level, which a single cut-off one has not."""
+    return not item.lstrip().startswith("[") or _RECEIPT.search(item, end) is None
+
+
+def notified_at(payload: Payload) -> int | None:
+    """When what a notification tells happened (unix seconds UTC), or None where it does not say so."""
+    return unix_seconds(_body(payload).get("timestamp"))
+
+
+def changed_state(payload: Payload) -> str:
+    """The state into which the instance came, if it is this that a notification tells, else an empty string."""
+    body = _body(payload)
+    return text(body.get("stateInstance")) if body.get("typeWebhook") == "stateInstanceChanged" else ""
+
+
+def waiting_count(payload: Payload) -> int | None:
+    """How many notifications wait, by an answer of getWebhooksCount, or None where it does not say so.
+
+    The field's name begins with a Cyrillic letter in some versions (Green API docs, GetWebhooksCount): the only number counts.
+    """
+    numbers = [value for value in _envelope(payload).values() if isinstance(value, int) and not isinstance(value, bool)]
+    return numbers[0] if len(numbers) == 1 and numbers[0] >= 0 else None
+
+
+def _body(payload: Payload) -> Item:
+    envelope = _envelope(payload)
+    return part(envelope, "body") if "body" in envelope else envelope
+
+
+def _envelope(payload: Payload) -> Item:
+    try:
+        value = parse(payload.items[0]) if payload.items else None
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager, suppress
 from stat import S_ISDIR
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
 from whatsapp_mcp.schema import CHOOSE_ANOTHER, FOREIGN, NEEDED, VERSION, is_foreign, lenient_text, version_of
@@ -18,6 +18,8 @@ from whatsapp_mcp.schema import CHOOSE_ANOTHER, FOREIGN, NEEDED, VERSION, is_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 _KEPT: Final = 4
 """Idle connections that are kept; each may hold up to `_CACHE_KIB` of pages."""
@@ -117,6 +119,26 @@ class Database:
             connection.close()
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that keeps what took long to find out."""
+
+    memory: dict[str, tuple[int, Any]]
+
+
+def remembered(connection: sqlite3.Connection, name: str, find: Callable[[], T]) -> T:
+    """What `find` says, asked again only after somebody has written to the database.
+
+    ``PRAGMA data_version`` changes for a connection when another one has committed (SQLite docs, "pragma data_version").
+    """
+    if not isinstance(connection, _Connection):
+        return find()
+    version = connection.execute("PRAGMA data_version").fetchone()[0]
+    known = connection.memory.get(name)
+    if known is None or known[0] != version:
+        known = connection.memory[name] = (version, find())
+    return cast("T", known[1])
+
+
 def open_connection(path: Path) -> sqlite3.Connection:
     """Open the database at `path` read-only and check that it is an archive of a version that can be read."""
     return _opened(path, _prepare)
@@ -140,8 +162,10 @@ def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite
 
 def _connect(path: Path, options: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=5, isolation_level=None, check_same_thread=False
-    )
+        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=5, isolation_level=None, check_same_thread=False,
+        factory=_Connection,
+    )  # fmt: skip
+    connection.memory = {}
     connection.text_factory = lenient_text
     try:
         prepare(connection)

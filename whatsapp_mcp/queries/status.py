@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.queries.coverage import coverage
+from whatsapp_mcp.queries.gaps import gaps
 from whatsapp_mcp.queries.messages import MEDIA_KINDS
+from whatsapp_mcp.queries.notifications import queue
 from whatsapp_mcp.queries.people import CHAT_NAME, owner
 from whatsapp_mcp.views import Failure, Party, RunView, Status
 
@@ -18,8 +20,8 @@ _RUNS: Final = 10
 _LISTED: Final = 100
 
 
-def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int) -> Status:
-    """Counts, coverage, the last runs, and the chats that failed or were cut off (at most 100 of each)."""
+def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int, now: int) -> Status:
+    """Counts, coverage, gaps, the queue, the last runs, and the chats that failed or were cut off (at most 100 of each)."""
     count = connection.execute(
         "SELECT count(*), coalesce(sum(chat_type = 'private'), 0), coalesce(sum(chat_type = 'group'), 0) FROM chats"
     ).fetchone()
@@ -42,6 +44,8 @@ def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int) 
         runs=runs(connection),
         failures=tuple(Failure(party, error or "unknown", count) for party, error, count in _in_state(connection, "failed")),
         truncated=tuple(party for party, _, _ in _in_state(connection, "truncated")),
+        gaps=gaps(connection),
+        queue=queue(connection, now),
     )
 
 

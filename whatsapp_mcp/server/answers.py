@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.views import Coverage, Interval, Page, Party
 
 NAME_IN_HEADER: Final = 40
-NOTE_IN_HEADER: Final = 150
+NOTE_IN_HEADER: Final = 240
+_SHORTEST_NOTE: Final = 30
 CURSOR_WORDS: Final = {"older": "Older", "more": "More"}
 
 
@@ -59,10 +60,17 @@ def answer(asked: Asked, ask: Callable[[int], Page]) -> str:
     if (excess := _length(_parts(asked, fitted)) - room) > 0:  # a long header takes from the rows
         fitted = fit(ask, asked.limit, budget - excess, write)
     parts = _parts(asked, fitted)
-    if _length(parts) > room:
-        bare = replace(fitted.page.coverage, note="")
-        parts = _parts(asked, replace(fitted, page=replace(fitted.page, coverage=bare)))
+    if (excess := _length(parts) - room) > 0:
+        parts = _parts(asked, _with_shorter_note(fitted, excess))
     return _with_suggestions(parts, asked, fitted)
+
+
+def _with_shorter_note(fitted: Fitted, excess: int) -> Fitted:
+    """Cut `excess` characters from the sentences about coverage; a rest that says nothing goes as well."""
+    coverage = fitted.page.coverage
+    room = min(len(coverage.note), NOTE_IN_HEADER) - excess
+    note = f"{coverage.note[: room - 1]}…" if room >= _SHORTEST_NOTE else ""
+    return replace(fitted, page=replace(fitted.page, coverage=replace(coverage, note=note)))
 
 
 def _parts(asked: Asked, fitted: Fitted) -> list[str]:
@@ -90,9 +98,17 @@ def coverage_text(coverage: Coverage, zone: ZoneInfo) -> str:
     """Return in a few words what an answer rests on."""
     since = f" since {day(coverage.oldest, zone)}" if coverage.oldest is not None else ""
     known = f"{_only_state(coverage) if coverage.chats == 1 else counted(coverage.chats, 'chat')}{since}"
-    synced = "" if coverage.last_synced_at is None else f", synced {minute(coverage.last_synced_at, zone)}"
+    moment = synced_until(coverage)
+    synced = "" if moment is None else f", synced {minute(moment, zone)}"
     note = f". {inline(coverage.note, NOTE_IN_HEADER)}" if coverage.note else ""
     return f"{known}{synced}{note}"
+
+
+def synced_until(coverage: Coverage) -> int | None:
+    """Return until when messages were fetched: of one chat without a hole, of several until the newest fetch of any."""
+    if coverage.chats == 1 and coverage.known_until is not None:
+        return coverage.known_until
+    return max((moment for moment in (coverage.known_until, coverage.last_synced_at) if moment is not None), default=None)
 
 
 def day(moment: int, zone: ZoneInfo) -> str:
@@ -120,7 +136,9 @@ def _only_state(coverage: Coverage) -> str:
     for name, count in (("history cut off", coverage.truncated), ("last sync failed", coverage.failed)):
         if count:
             return f"{name}, known"
-    return "complete" if coverage.complete else "not fully synced, known"
+    if not coverage.complete:
+        return "not fully synced, known"
+    return "complete but for gaps, known" if coverage.has_gaps or coverage.unobtainable else "complete"
 
 
 def _header(asked: Asked, fitted: Fitted) -> str:

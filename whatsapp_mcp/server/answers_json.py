@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from whatsapp_mcp.views import MessageView, Page
 
 _DISPENSABLE: Final = (
+    ("coverage", "spans"),
+    ("coverage", "holes"),
     ("suggestions",),
-    ("coverage", "note"),
+    ("coverage", "verified_at"),
+    ("coverage", "known_until"),
     ("coverage", "oldest"),
     ("coverage", "newest"),
     ("coverage", "last_synced_at"),
     ("interval", "start"),
     ("interval", "end"),
+    ("coverage", "note"),
     ("chat",),
     ("total",),
 )
@@ -78,7 +82,7 @@ def compact_json(value: object) -> str:
 def _around(asked: Asked, page: Page) -> dict[str, Any]:
     around: dict[str, Any] = {} if asked.chat is None else {"chat": party_object(asked.chat)}
     around["interval"] = interval_object(page.interval, asked.zone)
-    around["coverage"] = coverage_object(page.coverage, asked.zone)
+    around["coverage"] = coverage_object(page.coverage, asked.zone, with_spans=True)
     if page.total is not None:
         around["total"] = page.total
     if page.suggestions is not None:

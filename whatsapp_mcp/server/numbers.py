@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whatsapp_mcp.export.objects import coverage_object, interval_object, party_object, rfc3339
 from whatsapp_mcp.server.answers import coverage_text, day, interval_text, minute
 from whatsapp_mcp.server.fencing import cleaned, inline, literal
+from whatsapp_mcp.server.gaps import TOOLS, gaps_advice, gaps_lines, gaps_object, queue_lines, queue_object
 from whatsapp_mcp.server.lines import counted, size_text
 from whatsapp_mcp.views import Coverage, Status
 
@@ -117,6 +118,8 @@ def status_object(status: Status, zone: ZoneInfo, now: int, live: dict[str, Any]
         **({"account": status.account} if status.account else {}),
         **{name: getattr(status, name) for name in _COUNTED},
         "coverage": coverage_object(status.coverage, zone),
+        "gaps": gaps_object(status, zone),
+        "queue": queue_object(status.queue, zone),
         "runs": runs,
         "failures": [
             {"chat": party_object(failure.chat), "error": failure.error, "error_count": failure.error_count}
@@ -137,6 +140,8 @@ def status_text(status: Status, zone: ZoneInfo, shown: dict[str, Any]) -> str:
         f"account {inline(status.account or 'not known yet')}",
         f"{status.payloads:,} payloads, {status.unreadable} unreadable items; database {size_text(status.database_bytes)}",
         f"Coverage ({zone.key}): {_coverage(status, zone)}",
+        *gaps_lines(status, zone, TOOLS),
+        *queue_lines(status.queue, zone),
     ]
     lines += [_run_line(run) for run in shown["runs"]]
     lines += [
@@ -162,8 +167,8 @@ def sync_state(status: Status, now: int) -> str:
     if not status.messages and not status.chats:
         return "empty"
     coverage = status.coverage
-    is_whole = not (coverage.pending or coverage.failed or coverage.truncated or _is_something_missing(status))
-    return "complete" if is_whole else "incomplete"
+    is_cut = coverage.pending or coverage.failed or coverage.truncated or coverage.with_holes or _is_something_missing(status)
+    return "incomplete" if is_cut else "complete"
 
 
 def _is_something_missing(status: Status) -> bool:
@@ -175,6 +180,9 @@ def next_step(state: str, status: Status) -> str:
     """Return what to do in a state, in one sentence."""
     if state == "incomplete":
         return _missing(status)
+    if state == "complete" and status.coverage.missing:
+        lost = counted(status.coverage.missing, "message")
+        return f"All known chats are archived, with {lost} known to be missing. {gaps_advice(status.coverage, TOOLS)[0]}"
     return {
         "empty": "Nothing is archived: start_full_sync fetches the account, or `whatsapp-mcp import PATH` reads a chat export.",
         "running": "A sync is running: ask again for its progress; reading works meanwhile.",
@@ -184,6 +192,8 @@ def next_step(state: str, status: Status) -> str:
 
 def _missing(status: Status) -> str:
     known = status.coverage
+    if not known.pending and not known.failed and known.with_holes:
+        return f"Some time was never fetched (see the gaps). {gaps_advice(known, TOOLS)[0]}"
     if not known.pending and not known.failed and _is_something_missing(status):
         return "The last full sync could not get everything (see its last error): start_full_sync mode=resume tries again."
     if not known.pending and not known.failed:
@@ -210,6 +220,10 @@ def _coverage(status: Status, zone: ZoneInfo) -> str:
     if known.oldest is not None and known.newest is not None:
         extent = f"; messages from {day(known.oldest, zone)} to {minute(known.newest, zone)}"
     synced = "" if known.last_synced_at is None else f"; last synced {minute(known.last_synced_at, zone)}"
+    if known.known_until is not None:
+        synced += f"; all chats known until {minute(known.known_until, zone)}"
+    if known.verified_at is not None:
+        synced += f"; a history last compared {minute(known.verified_at, zone)}"
     return f"{counts}{extent}{synced}{f'. {inline(known.note, 200)}' if known.note else ''}"
 
 

@@ -1,10 +1,12 @@
 """The structured answers of the status and the analysis, as their JSON schemas tell them.
 
-Two answers only: every pydantic class costs a moment of the start. All times are RFC 3339 with the offset of the user's zone;
-what is not known is left out.
+Two answers only: every pydantic class costs a moment of the start and a model some tokens, so what `gaps` says is not told in
+detail. All times are RFC 3339 with the offset of the user's zone; what is not known is left out.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -29,6 +31,13 @@ class KnownRange(BaseModel):
     oldest: str | None = None
     newest: str | None = None
     last_synced_at: str | None = None
+    known_until: str | None = None
+    verified_at: str | None = None
+    missing: int | None = Field(None, description="messages that something refers to and that were never seen")
+    unobtainable: int | None = None
+    shrunk: int | None = None
+    with_holes: int | None = Field(None, description="chats of which some time was never fetched")
+    holes: list[dict[str, str]] | None = None
     note: str | None = None
 
 
@@ -77,6 +86,8 @@ class SyncStatus(BaseModel):
     unreadable: int
     database_bytes: int
     coverage: KnownRange
+    gaps: dict[str, Any] = Field(description="what is suspected to be missing, by kind and chat, and the next_step")
+    queue: dict[str, Any] = Field(description="how it listens, and the suspicion that somebody else empties the queue")
     runs: list[Run] = Field(description="newest first")
     failures: list[FailedChat]
     truncated: list[Named]

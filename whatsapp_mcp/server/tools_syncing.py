@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
+from whatsapp_mcp.errors import WriterRunning
 from whatsapp_mcp.server.arguments import ChatName
 from whatsapp_mcp.server.strict import tool
 from whatsapp_mcp.server.structured import SyncStatus
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.server.jobs import Job, Jobs
     from whatsapp_mcp.sync import Progress
+    from whatsapp_mcp.views import Listener
 
 
 class SyncingTools:
@@ -108,13 +110,13 @@ class SyncingTools:
         return _ended(await wait_with_progress(await self._jobs.begin("sync of one chat", work), context))
 
     @tool("Sync what is new", reads_only=False)
-    async def sync_recent(self, context: Context) -> str:
+    async def sync_recent(self, context: Context) -> CallToolResult:
         """Fetch what arrived or was sent since the last sync from Green API into the archive, and say how much was new.
 
         Use it before questions about today or the last days, when full_sync_status shows that the archive is not fresh. It does
         not reach further back than the last sync: for a first sync or missing history use start_full_sync, for one chat
         sync_chat. Needs the Green API credentials; waits up to 45 seconds with progress, after that the work goes on in the
-        background (full_sync_status).
+        background (full_sync_status). Where a listener keeps the archive current, it says so and fetches nothing.
         """
         from whatsapp_mcp.server.waiting import wait_with_progress
         from whatsapp_mcp.sync import nothing_synced, sync_recent
@@ -126,7 +128,23 @@ class SyncingTools:
         async def work(gateway: GreenApi, writer: Writer, report: Callable[[Progress], None]) -> object:
             return await sync_recent(gateway, writer, self._archive.clock, report=report)
 
-        return _ended(await wait_with_progress(await self._jobs.begin("sync of what is new", work), context))
+        try:
+            job = await self._jobs.begin("sync of what is new", work)
+        except WriterRunning:
+            listener = await anyio.to_thread.run_sync(self._archive.listener)
+            if listener is None:
+                raise
+            return self._listens(listener)
+        return CallToolResult(content=[TextContent(type="text", text=_ended(await wait_with_progress(job, context)))])
+
+    def _listens(self, listener: Listener) -> CallToolResult:
+        """Another process keeps the archive current, so nothing needs to be fetched."""
+        from whatsapp_mcp.server.waiting import listener_object, listener_text
+
+        zone = self._archive.settings.timezone
+        text = listener_text(listener, zone)
+        shown = {"state": "listening", "message": text, "listener": listener_object(listener, zone)}
+        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=shown)
 
     def _live(self) -> dict[str, Any] | None:
         """What a run of this process knows better than the database: its speed at this moment, or why it stopped."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from whatsapp_mcp.errors import NotFound, StorageError, UsageError
+from whatsapp_mcp.export.objects import rfc3339
+from whatsapp_mcp.server.answers import minute
 from whatsapp_mcp.server.fencing import inline, literal
 from whatsapp_mcp.server.jobs import CALL_SECONDS, REPORT_SECONDS, progress_text
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from mcp.server.mcpserver import Context
 
     from whatsapp_mcp.app import Archive
     from whatsapp_mcp.server.jobs import Job
+    from whatsapp_mcp.views import Listener
 
 
 async def wait_with_progress(job: Job, context: Context[Any, Any]) -> Job:
@@ -47,6 +52,27 @@ def outcome_text(job: Job) -> str:
     lines += [f"failed: {literal(failure.chat)}: {inline(failure.error, 200)}" for failure in outcome.failures[:20]]
     lines += [f"note: {inline(note, 200)}" for note in outcome.notes[:10]]
     return "\n".join(lines)
+
+
+def listener_text(listener: Listener, zone: ZoneInfo) -> str:
+    """Return who keeps the archive current, and what came last."""
+    who = "A listener" if listener.pid is None else f"A listener (pid {listener.pid})"
+    last = "none yet" if listener.last_notification_at is None else minute(listener.last_notification_at, zone)
+    since = f"{listener.notifications:,} since {minute(listener.started_at, zone)}, {listener.messages_new:,} messages new"
+    return f"{who} keeps the archive current: last notification {last}; {since}. Nothing needs to be fetched."
+
+
+def listener_object(listener: Listener, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the same as a JSON value; what is not known is left out."""
+    times = {name: getattr(listener, name) for name in ("started_at", "updated_at", "last_notification_at")}
+    said = {
+        "pid": listener.pid,
+        "mode": listener.mode,
+        "notifications": listener.notifications,
+        "messages_new": listener.messages_new,
+        **{name: rfc3339(moment, zone) for name, moment in times.items() if moment is not None},
+    }
+    return {name: value for name, value in said.items() if value not in (None, "")}
 
 
 def chat_to_fetch(archive: Archive, chat: str | int) -> str:

@@ -35,6 +35,7 @@ from whatsapp_mcp.records import (
 )  # fmt: skip
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.store import rows
+from whatsapp_mcp.store.gaps import Gaps
 from whatsapp_mcp.store.ids import Ids
 from whatsapp_mcp.store.ledger import Ledger, Span
 from whatsapp_mcp.store.messages import Messages
@@ -78,6 +79,7 @@ class Store:
             self.payloads = Payloads(self.connection)
             self.ledger = Ledger(self.connection, self.people)
             self.runs = Runs(self.connection, self.people, self.ledger)
+            self.gaps = Gaps(self.connection, self.people)
 
     def __enter__(self) -> Self:
         """Nothing happens: opening was done."""
@@ -275,6 +277,11 @@ class Store:
         """Forget the progress of all chats, never a message; unfinished full runs but `keep` become ``abandoned``."""
         with self.transaction():
             self.runs.forget_progress(keep)
+
+    def note_repair(self, chat: str, message: str, outcome: str, now: int) -> None:
+        """Remember what asking for a missing message brought: ``found``, ``not_found`` or ``failed``."""
+        with self.transaction():
+            self.gaps.note_repair(chat, message, outcome, now)
 
     def forget_future(self, now: int) -> None:
         """Nothing is known beyond `now`: what a clock that ran ahead wrote into the coverage is taken back."""

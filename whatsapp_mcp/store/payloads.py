@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 ITEMWISE: Final = frozenset({
     "getChatHistory", "getMessage", "lastIncomingMessages", "lastOutgoingMessages", "lastIncomingCalls",
-    "lastOutgoingCalls", "receiveNotification", "webhook", "chat_export",
+    "lastOutgoingCalls", "receiveNotification", "webhook", "chat_export", "getIncomingStatuses", "getOutgoingStatuses",
 })  # fmt: skip
 """Origins whose items mean the same whenever they arrive."""
+_STATUSES: Final = frozenset({"getIncomingStatuses", "getOutgoingStatuses"})
 
 _ZLIB, _REFERENCE = 1, 2
 _LEVEL: Final = 3
@@ -82,7 +83,12 @@ class Payloads:
         self._connection = connection
 
     def scope_of(self, payload: Payload) -> str:
-        """What an item's letters count in: an export's lines in their file's context, a journal's wherever they come from."""
+        """What an item's letters count in: an export's lines in their file's context, a journal's wherever they come from.
+
+        The same letters as a status and as a message would not mean the same.
+        """
+        if payload.origin in _STATUSES:
+            return "statuses"
         return _context(payload) if payload.origin == "chat_export" else ""
 
     def unseen(self, payload: Payload) -> Fresh:

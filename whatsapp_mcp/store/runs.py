@@ -139,10 +139,11 @@ class Runs:
         return {chat: bool(has_messages) for chat, has_messages in rows}
 
     def has_messages_since(self, since: int, *, from_me: bool) -> bool:
-        """Whether the gateway told of a message, not a call, that was sent or received after `since`."""
+        """Whether the gateway told of a message, not a call or a status (story), that was sent or received after `since`."""
         found = self._connection.execute(
             "SELECT 1 FROM messages WHERE sent_at > ? AND from_me = ? AND message_type NOT IN ('call', 'system')"
-            " AND whatsapp_message_id NOT LIKE 'export-%' LIMIT 1",
+            " AND whatsapp_message_id NOT LIKE 'export-%'"
+            " AND chat_id NOT IN (SELECT chat_id FROM chats WHERE whatsapp_chat_id = 'status@broadcast') LIMIT 1",
             (since, int(from_me)),
         )
         return found.fetchone() is not None

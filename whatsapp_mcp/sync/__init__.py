@@ -10,8 +10,9 @@ from whatsapp_mcp.sync.coverage import silent_caps
 from whatsapp_mcp.sync.full import full_sync
 from whatsapp_mcp.sync.progress import ChatFailure, Outcome, Progress
 from whatsapp_mcp.sync.recent import nothing_synced, sync_recent
+from whatsapp_mcp.sync.sweep import sweep
 
 __all__ = [
-    "ChatFailure", "Outcome", "Progress", "chat_named", "full_sync", "nothing_synced", "silent_caps", "sync_chat",
+    "ChatFailure", "Outcome", "Progress", "chat_named", "full_sync", "nothing_synced", "silent_caps", "sweep", "sync_chat",
     "sync_recent",
 ]  # fmt: skip

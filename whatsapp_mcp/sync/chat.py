@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import GatewayError, NotFound, RateLimited, RequestRefused, Unreachable, UnreadableAnswer
+from whatsapp_mcp.errors import (
+    GatewayError,
+    NotFound,
+    RateLimited,
+    RequestRefused,
+    Unreachable,
+    UnreadableAnswer,
+    UsageError,
+)
+from whatsapp_mcp.normalise.stories import CHAT as STATUSES
 from whatsapp_mcp.normalise.values import identity
 from whatsapp_mcp.store import Mark
-from whatsapp_mcp.sync.full import CAP_CURSOR
 from whatsapp_mcp.sync.history import Expected, Histories, History
 from whatsapp_mcp.sync.instance import concerns_one_method, done_without, ensure_same_account, ensure_working
+from whatsapp_mcp.sync.marking import partial_mark, whole_mark
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
 
@@ -43,8 +52,10 @@ async def sync_chat(
 
     A `depth` that the history exceeds says nothing about the whole, so the chat's state then stays as it was. Raises `NotFound`
     for a chat of which neither the archive nor the gateway knows anything, and what the gateway said, also when it concerns
-    this chat only.
+    this chat only. Raises `UsageError` for the chat of statuses (stories), which has no history.
     """
+    if identity(chat) == STATUSES:
+        raise UsageError("Statuses have no history.", advice="With WHATSAPP_MCP_STATUSES=yes each sync reads them.")
     run = Run(gateway, Pen(writer), clock, report)
     async with closing(run):
         await run.begin("chat")
@@ -113,17 +124,7 @@ def _nobody_knows_it() -> NotFound:
     )
 
 
-async def _mark(run: Run, chat: str, history: History, depth: int | None) -> Mark | None:
-    """What the history says of the chat's state."""
-    if depth is not None and history.length >= depth:
-        return None
-    # The whole account was seen to be cut at some length: one chat alone could not show it.
-    known_cap = await run.pen.call(run.pen.store.cursor, CAP_CURSOR)
-    why = history.why_incomplete
-    if not why and known_cap == str(history.length):
-        why = f"The gateway seems to give no more than {known_cap} messages of a chat; older ones are missing."
-    if why:
-        run.truncated.add(chat)
-    if history.payload.damaged:
-        run.damaged.add(chat)
-    return Mark(run.now, chat, "truncated" if why else "complete", None, history.length, error=why or None)
+async def _mark(run: Run, chat: str, history: History, depth: int | None) -> Mark:
+    """What the history says of the chat's state: nothing of the whole where it is as long as was asked for."""
+    is_partial = depth is not None and history.length >= depth
+    return await (partial_mark if is_partial else whole_mark)(run, chat, history)

@@ -34,13 +34,13 @@ WINDOW_MINUTES: Final = 26_300
 CALLS_WINDOW_MINUTES: Final = 20 * 365 * 24 * 60
 """Calls stand in no history, so their journal is all there is: the last 10,000 of them, however old (Green API docs)."""
 
-_ASKABLE: Final = re.compile(r"(?!0@)[0-9]+(-[0-9]+)?@(c\.us|lid|g\.us)")
+ASKABLE: Final = re.compile(r"(?!0@)[0-9]+(-[0-9]+)?@(c\.us|lid|g\.us)")
 """Not ``null@c.us`` (tracker #473), ``0@c.us`` (WhatsApp itself), ``status@broadcast`` and newsletters: no history there."""
 _LISTS: Final = ("getChats", "getContacts")
 MESSAGE_JOURNALS: Final = ("lastIncomingMessages", "lastOutgoingMessages")
 """The journals of messages; what is missing in them is missing in the archive until the next full sync."""
 _CALL_JOURNALS: Final = ("lastIncomingCalls", "lastOutgoingCalls")
-_CONCERNS_ONE_LIST: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
+CONCERNS_ONE_LIST: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ async def _ask(
     try:
         payload = await fetch()
     except GatewayError as error:
-        if not isinstance(error, _CONCERNS_ONE_LIST) and (name in _LISTS or not await concerns_one_method(gateway, error)):
+        if not isinstance(error, CONCERNS_ONE_LIST) and (name in _LISTS or not await concerns_one_method(gateway, error)):
             raise
         found.errors[name] = error
         return
@@ -196,6 +196,6 @@ def damaged_note(name: str) -> str:
 def _first_names(ids: Iterable[str], canonical: Callable[[str], str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for whatsapp_id in ids:
-        if _ASKABLE.fullmatch(whatsapp_id):
+        if ASKABLE.fullmatch(whatsapp_id):
             names.setdefault(canonical(whatsapp_id), whatsapp_id)
     return names

@@ -18,11 +18,15 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, StorageError, Unreachable, UnreadableAnswer
-from whatsapp_mcp.store import Mark
+from whatsapp_mcp.store import Mark, Span
+from whatsapp_mcp.store.gaps import LAG
 from whatsapp_mcp.sync.coverage import silent_cap, silent_caps
 from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, Discovery, discover
+from whatsapp_mcp.sync.extras import fetch_extras
 from whatsapp_mcp.sync.history import Expected, Histories, History
 from whatsapp_mcp.sync.instance import concerns_one_method, does_work, done_without, ensure_same_account, ensure_working
+from whatsapp_mcp.sync.marking import CAP_CURSOR, covered_by
+from whatsapp_mcp.sync.position import Position
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
 
@@ -32,12 +36,6 @@ if TYPE_CHECKING:
     from whatsapp_mcp.sync.progress import Outcome
     from whatsapp_mcp.sync.running import Report
     from whatsapp_mcp.sync.writing import Writer
-
-CAP_CURSOR: Final = "history_cap"
-"""The cursor that keeps the length at which the last full run found the gateway to cut histories; empty where it does not."""
-
-JOURNALS_CURSOR: Final = "journals_since"
-"""The cursor that keeps when the journals were last asked, in unix seconds: `sync_recent` goes on from there."""
 
 _CONCERN_ONE_CHAT: Final = (RequestRefused, Unreachable, RateLimited, UnreadableAnswer)
 _CONCERN_THE_NETWORK: Final = (Unreachable, RateLimited)
@@ -128,7 +126,9 @@ class _Sweep:
         await self._finish()
 
     async def _journals_are_stored(self) -> None:
-        mark = Mark(self._began, cursors={JOURNALS_CURSOR: str(self._began)})
+        position = Position.now(self._began, self._gateway.gateway_ahead)
+        covered = (Span("journal", self._began - WINDOW_MINUTES * 60, self._began - LAG),)
+        mark = Mark(self._began, cursors=position.cursors(), covered=covered)
         await self._pen.call(self._pen.store.mark_chat, mark)
 
     async def _plan(self) -> None:
@@ -219,7 +219,8 @@ class _Sweep:
     async def _store(self, chat: str, history: History) -> None:
         why = history.why_incomplete
         progress = "truncated" if why else "complete"
-        mark = Mark(self._run.now, chat, progress, self._run.run_id, history.length, error=why or None)
+        covered = covered_by(chat, history, "capped_history" if why else "history")
+        mark = Mark(self._run.now, chat, progress, self._run.run_id, history.length, error=why or None, covered=covered)
         applied = await self._pen.receive(history.payload, mark)
         self._lengths[chat] = history.length
         self._run.counters.received(applied.items, applied.messages)
@@ -260,6 +261,7 @@ class _Sweep:
         await self._doubt_silent_journals()
         if run.counters.messages_new > _WORTH_COMPACTING:
             await self._compact()
+        await fetch_extras(self._gateway, run)
         await run.end_as_it_went()
 
     async def _doubt_silent_journals(self) -> None:

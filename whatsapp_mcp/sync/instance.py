@@ -19,7 +19,7 @@ from whatsapp_mcp.normalise import instance_state, normalise
 from whatsapp_mcp.records import ME, Alias
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.greenapi import GreenApi
@@ -80,9 +80,14 @@ def done_without(method: str, error: GatewayError) -> str:
 async def does_work(gateway: GreenApi) -> bool:
     """Whether the instance answers at this moment, and says that it works."""
     try:
-        return instance_state(await gateway.get_state_instance()) in _WORKING
+        return works(await gateway.get_state_instance())
     except GatewayError:
         return False
+
+
+def works(state: Payload) -> bool:
+    """Whether an answer of getStateInstance or getWaSettings says that the instance is linked and works."""
+    return instance_state(state) in _WORKING
 
 
 async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
@@ -92,6 +97,11 @@ async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
 
     Raises `UsageError` when the archive belongs to another account.
     """
+    return [payload for payload in await account_answers(gateway, pen) if payload.origin != "getSettings"]
+
+
+async def account_answers(gateway: GreenApi, pen: Pen) -> list[Payload]:
+    """As `ensure_same_account`, but with the settings, which must not be stored."""
     payloads: list[Payload] = []
 
     async def fetch(call: Callable[[], Awaitable[Payload]]) -> None:
@@ -100,12 +110,35 @@ async def ensure_same_account(gateway: GreenApi, pen: Pen) -> list[Payload]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(fetch, gateway.get_settings)
         tasks.start_soon(fetch, gateway.get_wa_settings)
+    await _ensure_owner(pen, _accounts(payloads))
+    return payloads
+
+
+async def ensure_ready(gateway: GreenApi, pen: Pen, clock: Clock, said: Payload | None) -> list[Payload]:
+    """Both checks from one answer of getWaSettings, which tells the state and the number (Green API docs, GetWaSettings).
+
+    Where `said` is None or does not say enough, `ensure_working` and `ensure_same_account` ask for themselves; raises as
+    they do. Returns what may be stored.
+    """
+    accounts = _accounts([said]) if said is not None and works(said) else set()
+    if said is not None and accounts:
+        await _ensure_owner(pen, accounts)
+        return [said]
+    state = await ensure_working(gateway, clock)
+    return [state, *await ensure_same_account(gateway, pen)]
+
+
+def _accounts(payloads: Iterable[Payload]) -> set[str]:
+    return {
+        record.other for payload in payloads for record in normalise(payload) if isinstance(record, Alias) and record.one == ME
+    }
+
+
+async def _ensure_owner(pen: Pen, said: Iterable[str]) -> None:
     owner = await pen.call(pen.store.owner)
-    said = {alias.other for payload in payloads for alias in normalise(payload) if isinstance(alias, Alias) and alias.one == ME}
     accounts = {await pen.call(pen.store.canonical, whatsapp_id) for whatsapp_id in said}
     if owner is not None and accounts and owner not in accounts:
         raise UsageError(
             "This archive belongs to another WhatsApp account than the instance.",
             advice="Give each account an archive of its own: choose another folder with --home or WHATSAPP_MCP_HOME.",
         )
-    return [payload for payload in payloads if payload.origin != "getSettings"]

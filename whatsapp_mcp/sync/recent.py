@@ -1,8 +1,18 @@
-"""What is new since the last success: the journals cover all chats at once, so a run costs a handful of requests.
+"""What is new since the last success: the journals cover all chats at once, so a run costs five requests.
 
-The window reaches from the last success to now, with an overlap: a journal is up to two minutes behind, and edits and delivery
-states arrive later than their message (Green API docs, LastIncomingMessages). The position moves on only when both journals of
-messages were stored whole, so a run that fails in between is simply repeated.
+1. The instance says that it works and whose account it is, and the four journals come, all side by side. The window reaches
+   from the last success to now, with an overlap: a journal is up to two minutes behind, and edits and delivery states arrive
+   later than their message (Green API docs, LastIncomingMessages).
+2. Only the chats that need it are asked for their histories: those of which a journal kept something back, those new to us,
+   those with a hole; all of them after a pause longer than the journals reach, or without journals.
+3. Single messages that others refer to are asked for one by one (`repair`).
+
+No jump of a clock loses anything. The position is the time at which the journals were asked, by this computer's clock and, in
+a cursor beside it, by the gateway's own, which its answers carry. A clock that ran ahead leaves a position in the future, which
+proves nothing: the widest window is asked for. A clock that fell behind makes the window too short by our own reckoning, and
+the gateway's clock then says how wide it must be. A window is never narrower than either clock wants.
+
+The position moves on only when both journals of messages were stored, so a run that fails in between is simply repeated.
 """
 
 from __future__ import annotations
@@ -11,21 +21,23 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, RequestRefused, UnreadableAnswer, UsageError
-from whatsapp_mcp.records import Message
-from whatsapp_mcp.store import Mark
-from whatsapp_mcp.sync.discovery import MESSAGE_JOURNALS, WINDOW_MINUTES, damaged_note
-from whatsapp_mcp.sync.full import JOURNALS_CURSOR
-from whatsapp_mcp.sync.instance import concerns_one_method, done_without, ensure_same_account, ensure_working
+from whatsapp_mcp.errors import GatewayError, Unreachable, UsageError
+from whatsapp_mcp.store import Mark, Span
+from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, damaged_note
+from whatsapp_mcp.sync.extras import fetch_extras
+from whatsapp_mcp.sync.instance import done_without, ensure_ready
+from whatsapp_mcp.sync.journals import Journal, Judgement, anchor, ask, ensure_expected, journals_for, judge, proven, receive
+from whatsapp_mcp.sync.needs import Needs
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR, Position, position_of
+from whatsapp_mcp.sync.repair import repair
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.store import Store
     from whatsapp_mcp.sync.progress import Outcome
     from whatsapp_mcp.sync.running import Report
     from whatsapp_mcp.sync.writing import Writer
@@ -39,10 +51,10 @@ def nothing_synced() -> UsageError:
 
 
 async def sync_recent(gateway: GreenApi, writer: Writer, clock: Clock, *, report: Report | None = None) -> Outcome:
-    """Fetch the journals since the last success.
+    """Fetch what is new since the last success, and what is found to be missing on the way.
 
-    A pause that is longer than the journals reach is told in the outcome's notes, and so is a journal that could not be had or
-    read; the run is then ``partial``. Raises `UsageError` where nothing was synced yet, and what the gateway said.
+    The run is ``complete`` when nothing is known to be missing, however it was fetched; the notes tell what was unusual. Raises
+    `UsageError` where nothing was synced yet, and what the gateway said where it concerns the whole instance.
     """
     run = Run(gateway, Pen(writer), clock, report)
     since = await run.pen.call(run.pen.store.cursor, JOURNALS_CURSOR)
@@ -50,82 +62,124 @@ async def sync_recent(gateway: GreenApi, writer: Writer, clock: Clock, *, report
         raise nothing_synced()
     async with closing(run):
         await run.begin("recent")
-        await _fetch(gateway, run, int(since))
+        await _CatchUp(gateway, run, await run.pen.call(position_of, run.pen.store)).go()
+        await fetch_extras(gateway, run)
         await run.end_as_it_went()
     return run.outcome()
 
 
-async def _fetch(gateway: GreenApi, run: Run, since: int) -> None:
-    run.tell()
-    state = await ensure_working(gateway, run.clock)
-    for payload in (state, *await ensure_same_account(gateway, run.pen)):
-        await run.pen.receive(payload)
-    began = run.now
-    minutes = _window(run, began - since)
-    await run.enter("journals")
-    journals = _Journals(gateway, run, minutes)
-    await journals.receive_all()
-    run.counters.plan(len(journals.chats), len(journals.chats))
-    if not journals.are_lost:
-        await run.pen.call(run.pen.store.mark_chat, Mark(began, cursors={JOURNALS_CURSOR: str(began)}))
+class _CatchUp:
+    """One run."""
 
-
-def _window(run: Run, seconds: int) -> int:
-    minutes = max(seconds, 0) // 60 + 1 + OVERLAP_MINUTES
-    if minutes <= WINDOW_MINUTES:
-        return minutes
-    days = seconds // 86_400
-    run.note(
-        f"The last sync was {days} days ago, and the journals reach {WINDOW_MINUTES // 1440} days back: "
-        "`whatsapp-mcp sync full` fetches what lies between.",
-        missing=True,
-    )
-    return WINDOW_MINUTES
-
-
-class _Journals:
-    """The four journals of one run."""
-
-    def __init__(self, gateway: GreenApi, run: Run, minutes: int) -> None:
+    def __init__(self, gateway: GreenApi, run: Run, since: Position) -> None:
         self._gateway = gateway
         self._run = run
-        self._minutes = minutes
-        self.chats: set[str] = set()
-        self.are_lost = False
-        self._denied: dict[str, GatewayError] = {}
+        self._since = since
+        self._began = run.now
+        self._elapsed = run.now - since.ours
+        """Seconds since the last success; less than nothing where the clock went back."""
+        self._said: Payload | None = None
+        self._doubt: GatewayError | None = None
 
-    async def receive_all(self) -> None:
-        """Fetch all; raises when no journal of messages can be had at all."""
-        gateway = self._gateway
+    async def go(self) -> None:
+        self._run.tell()
+        journals = journals_for(self._gateway, _window(self._elapsed))
+        await self._fetch(journals)
+        chats = await receive(self._run, journals)
+        await ensure_expected(self._gateway, journals)
+        judgements = await self._judge(journals)
+        self._tell(journals, judgements)
+        await self._run.enter("histories")
+        absent = [chat for judged in judgements.values() for chat, _ in judged.absent]
+        needs = Needs(self._gateway, self._run, self._began - _window(self._elapsed) * 60, chats, absent)
+        are_cut = any(judged.is_cut for judged in judgements.values())
+        is_filled = await needs.meet(are_cut=are_cut, outage_since=self._since.ours if self._is_outage else None)
+        if not is_filled:
+            self._give_up_or_tell(journals, judgements)
+        await self._move_on(journals, judgements, is_filled=is_filled)
+        if found := await repair(self._gateway, self._run):
+            self._run.note(f"{found} messages that others refer to were missing, and are here now.")
+
+    @property
+    def _is_outage(self) -> bool:
+        return self._elapsed > (WINDOW_MINUTES - OVERLAP_MINUTES) * 60
+
+    async def _fetch(self, journals: list[Journal]) -> None:
+        pen = self._run.pen
+        await pen.call(anchor, pen.store, journals, self._began)
         async with anyio.create_task_group() as tasks:
-            for name, fetch in (
-                ("lastIncomingMessages", gateway.last_incoming_messages),
-                ("lastOutgoingMessages", gateway.last_outgoing_messages),
-                ("lastIncomingCalls", gateway.last_incoming_calls),
-                ("lastOutgoingCalls", gateway.last_outgoing_calls),
-            ):
-                tasks.start_soon(self._receive, name, fetch)
-        if all(name in self._denied for name in MESSAGE_JOURNALS):
-            raise self._denied[MESSAGE_JOURNALS[0]]
+            tasks.start_soon(self._ask_settings)
+            tasks.start_soon(ask, journals)
+        if isinstance(self._doubt, Unreachable) and all(journal.error for journal in journals):
+            raise self._doubt
+        for payload in await ensure_ready(self._gateway, pen, self._run.clock, self._said):
+            await pen.receive(payload)
+        self._widen(journals)
+        await ask(journals)
 
-    async def _receive(self, name: str, fetch: Callable[[int], Awaitable[Payload]]) -> None:
+    async def _ask_settings(self) -> None:
         try:
-            payload = await fetch(self._minutes)
+            self._said = await self._gateway.get_wa_settings()
         except GatewayError as error:
-            await self._do_without(name, error)
-            return
-        applied = await self._run.pen.receive(payload)
-        self._run.counters.received(applied.items, applied.messages)
-        self.chats.update(record.chat for record in applied.records if isinstance(record, Message))
-        if payload.damaged:
-            self.are_lost = True
-            self._run.note(damaged_note(name), missing=True)
+            self._doubt = error
 
-    async def _do_without(self, name: str, error: GatewayError) -> None:
-        of_messages = name in MESSAGE_JOURNALS
-        not_told = not of_messages and isinstance(error, RequestRefused | UnreadableAnswer)
-        if not not_told and not await concerns_one_method(self._gateway, error):
-            raise error
-        self._denied[name] = error
-        self.are_lost = self.are_lost or of_messages
-        self._run.note(done_without(name, error), missing=of_messages)
+    def _widen(self, journals: list[Journal]) -> None:
+        """Ask again for more where the gateway's clock saw more time pass than ours."""
+        behind = self._since.lost_since(self._began, self._gateway.gateway_ahead)
+        if behind <= 0:
+            return
+        self._elapsed = max(self._elapsed, 0) + behind
+        for journal in journals:
+            if journal.minutes < _window(self._elapsed):
+                journal.minutes, journal.payload = _window(self._elapsed), None
+        self._run.note("This computer's clock was set back since the last sync: the gateway's clock was believed.")
+
+    async def _judge(self, journals: list[Journal]) -> dict[str, Judgement]:
+        """The judgements of the journals of messages; whatever is absent is remembered, since it may never come."""
+
+        def work(store: Store) -> dict[str, Judgement]:
+            noticed = frozenset(self._since.noticed)
+            return {
+                journal.name: judge(journal, store.canonical, noticed, since=self._since.ours, now=self._began)
+                for journal in _of_messages(journals)
+            }
+
+        return await self._run.pen.call(work, self._run.pen.store)
+
+    def _give_up_or_tell(self, journals: list[Journal], judgements: dict[str, Judgement]) -> None:
+        errors = [journal.error for journal in _of_messages(journals)]
+        if errors[0] is not None and all(errors) and not self._run.counters.chats_done:
+            raise errors[0]
+        self._tell(journals, judgements, is_missing=True)
+
+    def _tell(self, journals: list[Journal], judgements: dict[str, Judgement], *, is_missing: bool = False) -> None:
+        for journal in journals:
+            if journal.error is not None:
+                self._run.note(done_without(journal.name, journal.error), missing=journal.of_messages and is_missing)
+            elif journal.payload is not None and journal.payload.damaged:
+                self._run.note(damaged_note(journal.name), missing=journal.of_messages)
+        for name, judged in judgements.items():
+            if judged.absent or judged.is_cut:
+                self._run.note(f"{name} did not tell everything; histories were asked for what it kept back.")
+
+    async def _move_on(self, journals: list[Journal], judgements: dict[str, Judgement], *, is_filled: bool) -> None:
+        """The position moves on where nothing is lost by it: the journals came whole, or histories told what they did not."""
+        of_messages = _of_messages(journals)
+        is_whole = not any(judged.is_cut or judged.absent for judged in judgements.values())
+        is_damaged = any(journal.payload is not None and journal.payload.damaged for journal in of_messages)
+        if is_damaged or not is_filled:
+            return
+        position = Position.now(self._began, self._gateway.gateway_ahead)
+        absent = [key for judged in judgements.values() for key in judged.absent]
+        covered = (Span("journal", *proven(journals, self._began)),) if is_whole else ()
+        mark = Mark(self._run.now, cursors=position.cursors(self._since.noticed, absent), covered=covered)
+        await self._run.pen.call(self._run.pen.store.mark_chat, mark)
+
+
+def _window(elapsed: int) -> int:
+    """Minutes to ask for when so many seconds passed; a clock that went back says nothing."""
+    return WINDOW_MINUTES if elapsed < 0 else min(elapsed // 60 + 1 + OVERLAP_MINUTES, WINDOW_MINUTES)
+
+
+def _of_messages(journals: list[Journal]) -> list[Journal]:
+    return [journal for journal in journals if journal.of_messages]

@@ -8,7 +8,7 @@ there is only one writer.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from whatsapp_mcp.clock import Clock
-    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.greenapi.client import Statistics
     from whatsapp_mcp.sync.writing import Pen
 
     Report = Callable[[Progress], None]
@@ -29,10 +29,24 @@ _SAVE_EVERY: Final = 1.0
 _LONGEST_ERROR: Final = 1_000
 
 
+class Asked(Protocol):
+    """What a run must know of the gateway that it asks: its pace, and what was asked so far."""
+
+    @property
+    def rate_scale(self) -> float:
+        """Histories a second."""
+        ...
+
+    @property
+    def statistics(self) -> Statistics:
+        """Requests so far."""
+        ...
+
+
 class Run:
     """A run's counters, failures and state, in the archive and for whoever watches."""
 
-    def __init__(self, gateway: GreenApi, pen: Pen, clock: Clock, report: Report | None) -> None:
+    def __init__(self, gateway: Asked, pen: Pen, clock: Clock, report: Report | None) -> None:
         """Prepare a run that tells `report` how it goes."""
         self.pen = pen
         self.clock = clock

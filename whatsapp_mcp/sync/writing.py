@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.to_thread
@@ -13,12 +14,16 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from whatsapp_mcp.app import Extras
     from whatsapp_mcp.ingest import Applied, Ingest
     from whatsapp_mcp.payload import Payload
     from whatsapp_mcp.store import Mark, Store
 
 _ITEMS_AT_ONCE: Final = 3_000
 """Items in one transaction beside the first payload: bounds what a kill loses, and the memory."""
+
+_ONE_AT_A_TIME: Final[WeakKeyDictionary[Store, anyio.Lock]] = WeakKeyDictionary()
+"""One for each store: a listener and the sync that it runs beside itself have a pen each, and one connection."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +42,18 @@ class Writer(Protocol):
         """Payloads become rows."""
         ...
 
+    @property
+    def extras(self) -> Extras:
+        """What the settings ask for beyond messages."""
+        ...
+
+
+def keep_unread(store: Store, payload: Payload, mark: Mark) -> None:
+    """Store the letters of a payload whose records cannot be stored, so that it blocks nothing behind it."""
+    with store.transaction():
+        store.payloads.keep(payload, store.payloads.unseen(payload), len(payload.items))
+        store.mark_chat(mark)
+
 
 @dataclass(slots=True)
 class _Arrived:
@@ -52,8 +69,9 @@ class Pen:
     def __init__(self, writer: Writer) -> None:
         """Write with `writer`."""
         self.store = writer.store
+        self.extras = writer.extras
         self._ingest = writer.ingest
-        self._one = anyio.Lock()
+        self._one = _ONE_AT_A_TIME.setdefault(writer.store, anyio.Lock())
         self._waiting: deque[_Arrived] = deque()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
