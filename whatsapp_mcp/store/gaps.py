@@ -1,0 +1,190 @@
+"""What the archive does not have and could ask for: messages that others refer to, chats that no history proved lately.
+
+Everything here is small beside the messages: it walks chats, spans and what waits, and looks at messages by their index only,
+so a run that finds nothing to do costs the same in a large archive.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.store.ledger import ALL_CHATS
+from whatsapp_mcp.store.runs import DONE
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from whatsapp_mcp.store.people import People
+
+_DAY: Final = 86_400
+REPAIR_AFTER: Final = (0, _DAY, 7 * _DAY)
+"""Seconds to wait before the first, second and third time that the gateway is asked for a missing message."""
+LAG: Final = 120
+"""Histories and journals are up to so many seconds behind (Green API docs, GetChatHistory, LastIncomingMessages)."""
+
+_TOLD: Final = "coalesce(m.origins, 1) & 3 AND m.message_type <> 'call' AND m.whatsapp_message_id NOT LIKE 'export-%'"
+"""What the gateway gave, and gives again: calls stand in no history, and what only an import brought it may never have had."""
+_OF_PEOPLE: Final = (
+    "c.whatsapp_chat_id <> '0@c.us' AND (c.whatsapp_chat_id LIKE '%@c.us' OR c.whatsapp_chat_id LIKE '%@g.us'"
+    " OR c.whatsapp_chat_id LIKE '%@lid')"
+)
+_MISSING: Final = f"""
+SELECT c.whatsapp_chat_id, g.whatsapp_message_id FROM (
+    SELECT chat_id, whatsapp_message_id, max(noticed_at) AS noticed_at FROM (
+        SELECT v.chat_id, v.whatsapp_message_id, (SELECT max(q.sent_at) FROM messages AS q WHERE q.chat_id = v.chat_id
+            AND q.quoted_whatsapp_message_id = v.whatsapp_message_id AND q.quoted_message_id IS NULL) AS noticed_at
+        FROM missing_messages AS v
+    ) GROUP BY chat_id, whatsapp_message_id
+) AS g JOIN chats AS c USING (chat_id) LEFT JOIN repairs AS r USING (chat_id, whatsapp_message_id)
+WHERE {_OF_PEOPLE} AND (r.attempts IS NULL OR r.last_attempt_at > :now OR r.last_attempt_at <= :now - CASE r.attempts
+        WHEN 1 THEN {REPAIR_AFTER[1]} ELSE {REPAIR_AFTER[2]} END)
+    AND NOT (coalesce(r.outcome, '') = 'not_found' AND r.attempts >= {len(REPAIR_AFTER)})
+    AND (NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id)
+        OR EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id AND {_TOLD}))
+ORDER BY coalesce(g.noticed_at, c.last_message_at) DESC, g.whatsapp_message_id LIMIT :limit
+"""
+_CHATS: Final = f"""
+SELECT whatsapp_chat_id, coalesce(last_message_at, 0), message_count, coalesce(sync_progress, ''), coalesce(error_count, 0),
+    CASE WHEN sync_progress IN {DONE} AND last_synced_at <= :now + {_DAY} THEN min(last_synced_at, :now) ELSE 0 END,
+    coalesce(seen_until, 0),
+    coalesce(history_length, 0), coalesce(last_history_length, history_length, 0)
+FROM chats LEFT JOIN sync_status USING (chat_id) LEFT JOIN (
+    SELECT chat_id, max(until_at) AS seen_until FROM coverage WHERE chat_id <> {ALL_CHATS}
+        AND origin IN ('history', 'capped_history') GROUP BY chat_id
+) USING (chat_id) ORDER BY last_message_at DESC, chats.chat_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatState:
+    """What is known of a chat's completeness; times are unix seconds UTC, 0 where there is none."""
+
+    chat: str
+    last_message_at: int
+    message_count: int
+    progress: str
+    """As in ``sync_status``; empty for a chat that no sync knows."""
+    errors: int
+    """How often in a row its history could not be had."""
+    whole_at: int
+    """When its whole history was had last."""
+    proven_until: int
+    """Until when a history, whole or its newer part, tells of it."""
+    longest: int
+    """The most records that its history ever had."""
+    last_length: int
+    """How many it had when it was asked for last."""
+
+    @property
+    def verified_at(self) -> int:
+        """When a history was compared with the archive last."""
+        return max(self.whole_at, self.proven_until)
+
+    @property
+    def is_done(self) -> bool:
+        """Its history was had once, as far as the gateway gives it."""
+        return self.progress in DONE
+
+    @property
+    def shrank(self) -> bool:
+        """The gateway gave less of it than before."""
+        return 0 < self.last_length < self.longest
+
+
+class Gaps:
+    """Finds what is missing; writing is for the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, people: People) -> None:
+        """Work on an open database."""
+        self._connection = connection
+        self._people = people
+
+    def missing(self, limit: int, now: int) -> list[tuple[str, str]]:
+        """Chats and ids of at most `limit` messages that something refers to and that may be asked for now, newest first.
+
+        A message is asked for at once, after a day and after a week; three times "not found", and it is unobtainable. Chats
+        that only an import knows are not the gateway's.
+        """
+        return self._connection.execute(_MISSING, {"limit": limit, "now": now}).fetchall()
+
+    def note_repair(self, chat: str, message: str, outcome: str, now: int) -> None:
+        """Remember what asking for a message brought: ``found``, ``not_found`` or ``failed``."""
+        self._connection.execute(
+            "INSERT INTO repairs (chat_id, whatsapp_message_id, attempts, last_attempt_at, outcome) VALUES (?, ?, 1, ?, ?)"
+            " ON CONFLICT DO UPDATE SET attempts = attempts + 1, last_attempt_at = excluded.last_attempt_at,"
+            " outcome = excluded.outcome",
+            (self._people.chat(chat), message, now, outcome),
+        )
+
+    def has_message(self, chat: str, message: str) -> bool:
+        """Whether that message is there."""
+        query = "SELECT 1 FROM messages WHERE chat_id = ? AND whatsapp_message_id = ?"
+        return self._connection.execute(query, (self._key(chat), message)).fetchone() is not None
+
+    def _key(self, chat: str) -> int | None:
+        """Our key of a chat, or None for one that has no row: a question makes none."""
+        query = "SELECT chat_id FROM chats WHERE whatsapp_chat_id = ?"
+        row = self._connection.execute(query, (self._people.canonical(chat),)).fetchone()
+        return None if row is None else int(row[0])
+
+    def known_between(self, start: int, end: int, *, from_me: bool) -> dict[tuple[str, str], int]:
+        """Chats and ids of one direction's messages that the gateway gave, sent from `start` to `end`, with their times."""
+        rows = self._connection.execute(
+            "SELECT whatsapp_chat_id, m.whatsapp_message_id, m.sent_at FROM messages AS m JOIN chats AS c USING (chat_id)"
+            f" WHERE m.sent_at BETWEEN ? AND ? AND m.from_me = ? AND m.message_type <> 'system' AND {_TOLD} AND {_OF_PEOPLE}",
+            (start, end, int(from_me)),
+        )
+        return {(chat, message): sent_at for chat, message, sent_at in rows}
+
+    def newest_before(self, moment: int, since: int, *, from_me: bool) -> int | None:
+        """When the newest message of one direction that the gateway gave was sent, if that was from `since` up to `moment`."""
+        row = self._connection.execute(
+            "SELECT m.sent_at FROM messages AS m JOIN chats AS c USING (chat_id) WHERE m.sent_at BETWEEN ? AND ?"
+            f" AND m.from_me = ? AND m.message_type <> 'system' AND {_TOLD} AND {_OF_PEOPLE} ORDER BY m.sent_at DESC LIMIT 1",
+            (since, moment, int(from_me)),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def knows_any(self, chat: str, messages: Iterable[str], before: int) -> bool:
+        """Whether one of these messages of a chat is there and was sent before `before`."""
+        row = self._connection.execute(
+            "SELECT 1 FROM messages WHERE chat_id = ? AND sent_at < ?"
+            " AND whatsapp_message_id IN (SELECT value FROM json_each(?)) LIMIT 1",
+            (self._key(chat), before, json.dumps(list(messages))),
+        ).fetchone()
+        return row is not None
+
+    def is_told(self, chat: str) -> bool:
+        """Whether the gateway once gave a message of that chat, or a history, so that its history cannot be empty."""
+        row = self._connection.execute(
+            f"SELECT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = ?1 AND {_TOLD})"
+            " OR EXISTS (SELECT 1 FROM sync_status WHERE chat_id = ?1 AND history_length > 0)",
+            (self._key(chat),),
+        ).fetchone()
+        return bool(row[0])
+
+    def chats(self, now: int) -> dict[str, ChatState]:
+        """What is known of each chat, the most recently active first; a time that has not come is a clock's mistake."""
+        return {row[0]: ChatState(*row) for row in self._connection.execute(_CHATS, {"now": now})}
+
+    def progress(self, chat: str) -> str:
+        """A chat's ``sync_progress``; empty for one that no sync knows."""
+        query = "SELECT sync_progress FROM sync_status WHERE chat_id = ?"
+        row = self._connection.execute(query, (self._key(chat),)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def covered(self) -> list[tuple[int, int]]:
+        """The times of which a journal or the queue told for all chats at once, joined where they touch, the oldest first."""
+        joined: list[tuple[int, int]] = []
+        for start, end in self._connection.execute(
+            "SELECT from_at, until_at FROM coverage WHERE chat_id = ? AND origin IN ('journal', 'queue') ORDER BY from_at",
+            (ALL_CHATS,),
+        ):
+            if joined and start <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+            else:
+                joined.append((start, end))
+        return joined

@@ -1,0 +1,117 @@
+"""What a run fetches at its end only because the settings say so: statuses (stories), and the addresses of avatars.
+
+Neither makes a run fail: messages come first, and what could not be had is noted and asked for again by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.errors import GatewayError, RequestRefused
+from whatsapp_mcp.store import Mark
+from whatsapp_mcp.sync.discovery import damaged_note
+from whatsapp_mcp.sync.instance import done_without
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.sync.running import Run
+
+STATUSES_CURSOR: Final = "statuses_since"
+"""The cursor that keeps when both lists of statuses were last had whole, in unix seconds."""
+AVATARS_CURSOR: Final = "avatars_asked"
+"""The cursor that keeps when each person's avatar was last asked for: JSON, WhatsApp's id to unix seconds."""
+AVATARS_A_RUN: Final = 50
+AVATARS_KEPT: Final = 30 * 86_400
+"""Seconds after which a person's avatar is asked for again."""
+
+_LONGEST_MINUTES: Final = 30 * 24 * 60
+"""The gateway keeps statuses for 30 days (Green API docs, GetIncomingStatuses)."""
+_OVERLAP_MINUTES: Final = 10
+_PEOPLE: Final = re.compile(r"(?!0@)[0-9]+@(c\.us|lid)")
+"""Not ``0@c.us``, WhatsApp itself. Groups have no column for a picture."""
+_WORKERS: Final = 5
+
+
+async def fetch_extras(gateway: GreenApi, run: Run) -> None:
+    """The one call that a full or recent sync makes before it ends its run: fetches what `run.pen.extras` asks for.
+
+    Makes no request where the settings ask for nothing. Raises no error of the gateway: it becomes a note of the run.
+    """
+    wanted = run.pen.extras
+    if wanted.statuses or wanted.avatars:
+        await run.enter("extras")
+    if wanted.statuses:
+        await _fetch_statuses(gateway, run)
+    if wanted.avatars:
+        await _Avatars(gateway, run).fetch_due()
+
+
+async def _fetch_statuses(gateway: GreenApi, run: Run) -> None:
+    began = run.now
+    since = await run.pen.call(run.pen.store.cursor, STATUSES_CURSOR)
+    seconds = began - int(since) if since is not None else _LONGEST_MINUTES * 60
+    minutes = min(max(seconds, 0) // 60 + 1 + _OVERLAP_MINUTES, _LONGEST_MINUTES)
+    whole = True
+    for name, fetch in (
+        ("getIncomingStatuses", gateway.get_incoming_statuses),
+        ("getOutgoingStatuses", gateway.get_outgoing_statuses),
+    ):
+        try:
+            payload = await fetch(minutes)
+        except GatewayError as error:
+            run.note(done_without(name, error))
+            whole = False
+            continue
+        applied = await run.pen.receive(payload)
+        run.counters.received(applied.items, applied.messages)
+        if payload.damaged:
+            run.note(damaged_note(name))
+            whole = False
+    if whole:
+        await run.pen.call(run.pen.store.mark_chat, Mark(began, cursors={STATUSES_CURSOR: str(began)}))
+
+
+class _Avatars:
+    """The avatars of one run."""
+
+    def __init__(self, gateway: GreenApi, run: Run) -> None:
+        self._gateway = gateway
+        self._run = run
+        self._asked: dict[str, int] = {}
+        self._due: deque[str] = deque()
+
+    async def fetch_due(self) -> None:
+        """Ask for those never asked for, or not for 30 days, the most recently active people first."""
+        store, call = self._run.pen.store, self._run.pen.call
+        saved = await call(store.cursor, AVATARS_CURSOR)
+        self._asked = json.loads(saved) if saved else {}
+        long_ago = self._run.now - AVATARS_KEPT
+        known = await call(store.known_chats)
+        due = [chat for chat in known if _PEOPLE.fullmatch(chat) and not long_ago < self._asked.get(chat, 0) <= self._run.now]
+        self._due.extend(due[:AVATARS_A_RUN])
+        try:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(_WORKERS):
+                    tasks.start_soon(self._work)
+        finally:
+            with anyio.CancelScope(shield=True):
+                told = json.dumps({chat: at for chat, at in self._asked.items() if chat in known})
+                await call(store.mark_chat, Mark(self._run.now, cursors={AVATARS_CURSOR: told}))
+
+    async def _work(self) -> None:
+        while self._due:
+            chat = self._due.popleft()
+            try:
+                await self._run.pen.receive(await self._gateway.get_avatar(chat))
+            except RequestRefused:  # nobody of that number, or a picture that is hidden
+                pass
+            except GatewayError as error:
+                self._run.note(done_without("getAvatar", error))
+                self._due.clear()
+                return
+            self._asked[chat] = self._run.now

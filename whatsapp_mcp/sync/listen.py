@@ -1,0 +1,453 @@
+"""The notification queue: each notification is acknowledged only after its transaction is durable.
+
+The head of the queue stays until it is acknowledged, so a process that is killed at any moment loses nothing: what it had
+stored and not acknowledged comes again and is recognised. For the same reason nothing may block the head: what nobody can read
+is kept as it came, counted, and acknowledged like the rest.
+
+Messages come to the queue that no journal has, and the other way round (Green API tracker #1118, #1020): so the journals are
+asked now and then by the same process, and the number of notifications that wait is compared with what is handed out (#1115).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import traceback
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.errors import (
+    ArchiveError,
+    GatewayError,
+    InstanceStarting,
+    NotAuthorized,
+    RequestRefused,
+    UsageError,
+)
+from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, receipt_id, waiting_count
+from whatsapp_mcp.store import Mark
+from whatsapp_mcp.sync.instance import account_answers, ensure_working, works
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR
+from whatsapp_mcp.sync.reach import ELSEWHERE, MODE, SINCE, UNTIL, Reach
+from whatsapp_mcp.sync.recent import sync_recent
+from whatsapp_mcp.sync.running import Run, closing, first_of
+from whatsapp_mcp.sync.writing import Pen, keep_unread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.ingest import Applied
+    from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.sync.progress import Outcome
+    from whatsapp_mcp.sync.running import Report
+    from whatsapp_mcp.sync.writing import Writer
+
+_log = logging.getLogger(__name__)
+
+_POLL: Final = 20
+_SHORT_POLL: Final = 5
+"""Seconds for which an empty queue is waited on; the least that Green API accepts is five."""
+_ACKNOWLEDGE: Final = 10.0
+"""Seconds after which an acknowledgement is given up, so that a stop is not held up; the notification then comes again."""
+_SAVE: Final = 5.0
+_MARK: Final = 60.0
+"""Seconds between the transactions that only say how far the queue is read."""
+_LOOK: Final = 60.0
+_COMPARE: Final = 3_600.0
+_GLANCE: Final = 5.0
+_LONGEST_PAUSE: Final = 60.0
+_TRIES: Final = 3
+"""So often a queue must say the same odd thing before it is believed; counts are ten seconds old (Green API docs)."""
+_TOLD_BY: Final[Mapping[str, str]] = {
+    "incomingWebhook": "messages that come in",
+    "outgoingMessageWebhook": "messages that are sent from the phone",
+}
+"""The settings without which an empty queue proves nothing."""
+
+
+def webhook_is_set() -> UsageError:
+    """What to say where notifications are sent to an address, so that none wait in the queue."""
+    return UsageError(
+        "Green API sends the notifications of this instance to a webhook address, so none wait in the queue: "
+        "the two exclude each other.",
+        advice="Clear webhookUrl in the Green API console, or let it point to this computer and run `listen --webhook`.",
+    )
+
+
+async def listen(
+    gateway: GreenApi,
+    writer: Writer,
+    clock: Clock,
+    *,
+    stop: anyio.Event | None = None,
+    drain: bool = False,
+    catch_up_minutes: int = 60,
+    report: Report | None = None,
+) -> Outcome:
+    """Store what the queue brings until `stop` is set or, with `drain`, until the queue is empty.
+
+    `writer` must be durable: what was acknowledged is gone at Green API. A stop finishes the notification at hand and ends the
+    run as ``complete``; troubles of the network are waited out, except with `drain`. Every `catch_up_minutes` (0 is never) the
+    journals are asked as well; with `drain` they are not.
+
+    Raises `UsageError` where a webhook address is set or the archive belongs to another account, `CredentialsError`,
+    `InstanceGone` and `StorageError`, and with `drain` also what else the gateway said.
+    """
+    run = Run(gateway, Pen(writer), clock, report)
+    async with closing(run):
+        await run.begin("listen")
+        journals = _Journals(gateway, writer, run, 0 if drain else catch_up_minutes * 60.0)
+        listener = _Listener(gateway, run, journals, drain=drain)
+        await _until(stop, listener.work, journals.keep_up)
+        await listener.leave()
+        await run.end_as_it_went()
+    return run.outcome()
+
+
+async def catch_up(gateway: GreenApi, writer: Writer, run: Run) -> None:
+    """Fetch from the journals what the notifications missed, if there ever was a sync; a failure becomes a note of `run`."""
+    if await run.pen.call(run.pen.store.cursor, JOURNALS_CURSOR) is None:
+        return
+    try:
+        await sync_recent(gateway, writer, run.clock)
+    except Exception as error:  # noqa: BLE001 - notifications are more important than the journals
+        known = first_of(error)
+        _log.warning("catching up failed: %s", type(known or error).__name__)
+        run.note(f"Catching up failed once: {known.what if known else type(error).__name__}")
+
+
+async def _until(
+    stop: anyio.Event | None, work: Callable[[], Awaitable[None]], beside: Callable[[], Coroutine[object, object, None]]
+) -> None:
+    async def cancel_when(stopped: anyio.Event) -> None:
+        await stopped.wait()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        if stop is not None:
+            tasks.start_soon(cancel_when, stop)
+        tasks.start_soon(beside)
+        await work()
+        tasks.cancel_scope.cancel()
+
+
+class _Listener:
+    """Takes notifications one by one."""
+
+    def __init__(self, gateway: GreenApi, run: Run, journals: _Journals, *, drain: bool) -> None:
+        self._gateway = gateway
+        self._run = run
+        self._clock = run.clock
+        self._journals = journals
+        self._drain = drain
+        self._emptiness = _Emptiness(gateway, run)
+        self._reach = Reach({}, run.now)
+        self._is_known = self._is_done = False
+        self._is_working = True
+        self._proves = True
+        self._waited = False
+        self._troubles = self._odd = self._repeats = self._quick = 0
+        self._last_receipt: int | None = None
+        self._unreadable = 0
+        self._saved_at = self._marked_at = self._looked_at = self._clock.monotonic()
+
+    async def work(self) -> None:
+        """Listen until the queue is drained, where that is wanted; else only an error or a cancellation ends it."""
+        cursors = {name: await self._run.pen.call(self._run.pen.store.cursor, name) for name in (SINCE, UNTIL, MODE)}
+        self._reach = Reach(cursors, self._run.now)
+        while not self._is_done:
+            try:
+                await (self._poll() if self._is_known else self._get_to_know())
+                self._troubles = 0
+            except (GatewayError, ExceptionGroup) as error:
+                known = first_of(error)
+                if not isinstance(known, GatewayError):
+                    raise
+                await self._bear(known)
+
+    async def leave(self) -> None:
+        """Write down how far it came."""
+        if self._is_known:
+            await self._write()
+        if self._unreadable:
+            self._run.note(f"{self._unreadable:,} notifications could not be read; they are kept as they came.")
+
+    # The instance
+
+    async def _get_to_know(self) -> None:
+        """Look at the instance: whether it works, whose it is, and whether it puts what matters into the queue."""
+        self._run.state = "checking"
+        self._run.tell()
+        self._looked_at = self._clock.monotonic()
+        try:
+            await self._run.pen.receive(await ensure_working(self._gateway, self._clock))
+            self._start_working()
+        except (NotAuthorized, InstanceStarting) as error:
+            if self._drain:
+                raise
+            self._stop_working(error.what)
+        for payload in await account_answers(self._gateway, self._run.pen):
+            if payload.origin == "getSettings":
+                await self._heed(instance_settings(payload))
+            else:
+                await self._run.pen.receive(payload)
+        self._is_known = True
+        await self._write()
+        self._journals.begin()
+        self._enter_listening()
+
+    async def _heed(self, settings: Mapping[str, str]) -> None:
+        if settings.get("webhookUrl"):
+            # What is sent there never comes here, also when the address is cleared again within a day.
+            mark = Mark(self._run.now, cursors={MODE: ELSEWHERE})
+            await self._run.pen.call(self._run.pen.store.mark_chat, mark)
+            raise webhook_is_set()
+        missing = [what for name, what in _TOLD_BY.items() if settings.get(name, "no") != "yes"]
+        self._proves = not missing
+        if missing:
+            self._run.note(f"The instance does not tell {' or '.join(missing)}; `whatsapp-mcp doctor` says what to switch on.")
+
+    def _start_working(self) -> None:
+        if not self._is_working:
+            self._is_working = True
+            self._reach.restart(self._run.now)
+            self._journals.hurry()
+
+    def _stop_working(self, why: str) -> None:
+        self._is_working = False
+        self._run.note(f"{why} What happened meanwhile may be missing until the next sync.", missing=True)
+
+    async def _look(self) -> None:
+        """Notice when the instance lost its phone, and when it is linked again."""
+        self._looked_at = self._clock.monotonic()
+        state = await self._gateway.get_state_instance()
+        if works(state) == self._is_working:
+            return
+        if self._is_working:
+            self._stop_working("The instance was not linked to a phone for a while.")
+            self._enter_listening()
+        else:
+            self._is_known = False  # it may be another account now
+
+    def _enter_listening(self) -> None:
+        self._run.state = "listening" if self._is_working else "waiting"
+        self._run.tell()
+
+    async def _bear(self, error: GatewayError) -> None:
+        """Wait out what passes by itself; raises the rest."""
+        passes = error.transient or isinstance(error, NotAuthorized | RequestRefused)
+        if self._drain or not passes:
+            raise error
+        if isinstance(error, NotAuthorized | InstanceStarting):
+            self._stop_working(error.what)
+            self._run.state, pause = "waiting", _LOOK
+        else:
+            self._run.note(f"There was trouble, and it was waited out: {error.what}")
+            self._troubles += 1
+            self._run.state, pause = "offline", self._growing(self._troubles)
+        if isinstance(error, RequestRefused | NotAuthorized | InstanceStarting):
+            self._is_known = False  # the phone may be another one now, or a webhook address may have been set
+        self._run.tell()
+        _log.warning("waiting %.0f s after %s", pause, type(error).__name__)
+        await self._clock.sleep(pause)
+        self._enter_listening()
+
+    def _growing(self, times: int) -> float:
+        return min(_LONGEST_PAUSE, 2.0 ** min(times - 1, 6)) * (0.75 + self._clock.random() / 2)
+
+    # The queue
+
+    async def _poll(self) -> None:
+        asked_at, began = self._run.now, self._clock.monotonic()
+        seconds = _POLL if self._waited and not self._drain else _SHORT_POLL
+        payload = await self._gateway.receive_notification(seconds)
+        if payload.items:
+            await self._take(replace(payload, context={}), asked_at)
+        else:
+            self._waited = True
+            await self._found_empty(asked_at, self._clock.monotonic() - began)
+        await self._between(is_quiet=not payload.items)
+
+    async def _take(self, payload: Payload, asked_at: int) -> None:
+        self._quick = 0
+        self._emptiness.disproved()
+        receipt = receipt_id(payload)
+        if receipt is None:
+            await self._keep_odd(payload)
+            return
+        self._odd = 0
+        with anyio.CancelScope(shield=True):
+            self._prove(partial(self._reach.taken, asked_at, notified_at(payload)))
+            await self._store(payload, self._reach.mark(self._run.now))
+            await self._acknowledge(receipt)
+        if changed_state(payload):
+            self._looked_at -= _COMPARE
+        await self._guard_against_repetition(receipt)
+
+    async def _store(self, payload: Payload, mark: Mark) -> None:
+        """Make a notification durable; whatever it holds, it can be acknowledged then."""
+        try:
+            applied = await self._run.pen.receive(payload, mark)
+        except ArchiveError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one that nobody can store must not block all that wait behind it
+            applied = None
+            await self._keep_unread(payload, mark, error)
+        self._count(payload, applied)
+
+    async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
+        place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        _log.error("A notification was kept but not read: %s\n%s", type(error).__name__, place)
+        self._run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
+        await self._run.pen.call(keep_unread, self._run.pen.store, payload, mark)
+
+    def _count(self, payload: Payload, applied: Applied | None) -> None:
+        if applied is None:
+            self._unreadable += 1
+            self._run.counters.received(len(payload.items), 0)
+        elif applied.unseen:
+            self._unreadable += bool(applied.unreadable)
+            self._run.counters.received(applied.unseen, applied.messages)
+
+    async def _acknowledge(self, receipt: int) -> None:
+        """A failure does no harm: the notification comes again, and is known."""
+        with anyio.move_on_after(_ACKNOWLEDGE):
+            try:
+                await self._gateway.delete_notification(receipt)
+            except GatewayError as error:
+                _log.warning("an acknowledgement failed: %s", type(error).__name__)
+
+    async def _guard_against_repetition(self, receipt: int) -> None:
+        self._repeats = self._repeats + 1 if receipt == self._last_receipt else 0
+        self._last_receipt = receipt
+        if self._repeats < _TRIES:
+            return
+        self._run.note("Green API hands out the same notification again and again, although it is acknowledged.")
+        await self._pause_or_give_up(self._repeats)
+
+    async def _keep_odd(self, payload: Payload) -> None:
+        """Something without a receipt: it cannot be acknowledged, and will be there again, so it is kept once."""
+        self._odd += 1
+        if self._odd == 1:
+            with anyio.CancelScope(shield=True):
+                await self._store(payload, Mark(self._run.now))
+            self._run.note("Green API answered with something that cannot be acknowledged; it is kept.")
+        await self._pause_or_give_up(self._odd)
+
+    async def _pause_or_give_up(self, times: int) -> None:
+        if self._drain and times >= _TRIES:
+            self._is_done = True
+            self._run.note("What waits behind it was not read.", missing=True)
+            return
+        self._run.tell()
+        await self._clock.sleep(self._growing(times))
+
+    async def _found_empty(self, asked_at: int, seconds: float) -> None:
+        self._odd = 0
+        self._last_receipt = None
+        is_empty = await self._emptiness.is_believed(seconds, ask=self._drain)
+        if is_empty:
+            self._prove(partial(self._reach.drained, asked_at))
+        self._is_done = self._drain and (is_empty or self._emptiness.is_hopeless)
+        self._quick = self._quick + 1 if seconds < 1 else 0
+        if self._quick and not self._is_done:
+            await self._clock.sleep(min(1.0, self._quick / 10))
+
+    def _prove(self, step: Callable[[], None]) -> None:
+        step()
+        if not (self._proves and self._is_working):
+            self._reach.restart(self._reach.until)
+
+    # Between polls
+
+    async def _between(self, *, is_quiet: bool) -> None:
+        now = self._clock.monotonic()
+        self._run.tell()
+        if now - self._marked_at >= _MARK:
+            await self._write()
+        elif now - self._saved_at >= _SAVE and not is_quiet:
+            self._saved_at = now
+            await self._run.save()
+        if now - self._looked_at >= (_COMPARE if self._is_working else _LOOK):
+            await self._look()
+
+    async def _write(self) -> None:
+        self._marked_at = self._saved_at = self._clock.monotonic()
+        await self._run.pen.call(self._run.pen.store.mark_chat, self._reach.mark(self._run.now))
+        await self._run.save()
+
+
+class _Emptiness:
+    """Whether a queue that hands out nothing is empty: it was seen that notifications waited nevertheless (tracker #1115)."""
+
+    def __init__(self, gateway: GreenApi, run: Run) -> None:
+        self._gateway = gateway
+        self._run = run
+        self._doubts = 0
+        self._due = run.clock.monotonic()
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Several polls in a row brought nothing while notifications wait."""
+        return self._doubts >= _TRIES
+
+    def disproved(self) -> None:
+        """Something came."""
+        self._doubts = 0
+
+    async def is_believed(self, seconds: float, *, ask: bool) -> bool:
+        """Whether nothing waits after an empty poll of so many seconds; asks once an hour, at each doubt, and on demand."""
+        clock = self._run.clock
+        if not (ask or self._doubts or clock.monotonic() >= self._due):
+            return True
+        self._due = clock.monotonic() + _COMPARE
+        if not await self._count():
+            self._doubts = 0
+            return True
+        self._doubts += 1
+        if self.is_hopeless:
+            self._run.note("Green API says that notifications wait, but hands out none of them.", missing=True)
+        elif seconds < _SHORT_POLL:
+            await clock.sleep(_SHORT_POLL - seconds)
+        return False
+
+    async def _count(self) -> int:
+        try:
+            return waiting_count(await self._gateway.get_webhooks_count()) or 0
+        except GatewayError as error:  # a plan may leave the method out; what is wrong with the rest, the next poll meets too
+            _log.info("the length of the queue is not known: %s", type(error).__name__)
+            return 0
+
+
+class _Journals:
+    """Asks the journals now and then, beside the queue and under the same lock."""
+
+    def __init__(self, gateway: GreenApi, writer: Writer, run: Run, every: float) -> None:
+        """Do it every so many seconds; 0 is never."""
+        self._gateway = gateway
+        self._writer = writer
+        self._run = run
+        self._every = every
+        self._due = math.inf
+
+    def begin(self) -> None:
+        """The instance is known: from now on they are asked."""
+        if self._due == math.inf:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Ask at once."""
+        self._due = self._run.clock.monotonic()
+
+    async def keep_up(self) -> None:
+        """Ask whenever it is time."""
+        while self._every:
+            await self._run.clock.sleep(_GLANCE)
+            if self._run.clock.monotonic() >= self._due:
+                self._due = self._run.clock.monotonic() + self._every
+                await catch_up(self._gateway, self._writer, self._run)

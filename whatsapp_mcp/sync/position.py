@@ -1,0 +1,65 @@
+"""Since when the journals are to be asked: the position, by two clocks, and what they are known never to tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whatsapp_mcp.store import Store
+
+JOURNALS_CURSOR: Final = "journals_since"
+"""The cursor that keeps when the journals were last asked, in unix seconds of this computer."""
+GATEWAY_CURSOR: Final = "journals_since_at_gateway"
+"""The same moment by the gateway's clock; empty where it did not say."""
+NOTICED_CURSOR: Final = "journals_keep_back"
+"""The messages that a journal did not tell though it should have: their chats were asked, once."""
+
+_REMEMBERED: Final = 500
+_CLOCKS_AGREE: Final = 120
+"""Seconds by which two clocks may count the same pause differently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """When the journals were asked."""
+
+    ours: int
+    """Unix seconds by this computer's clock."""
+    theirs: int | None = None
+    """Unix seconds by the gateway's clock."""
+    noticed: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def now(cls, moment: int, ahead: float | None) -> Position:
+        """The position of this moment; the gateway's clock is `ahead` of ours by so many seconds."""
+        return cls(moment, None if ahead is None else int(moment + ahead))
+
+    def lost_since(self, moment: int, ahead: float | None) -> int:
+        """By how many seconds more the gateway's clock went on than ours since this position; 0 where they agree."""
+        if self.theirs is None or ahead is None:
+            return 0
+        lost = int(moment + ahead) - self.theirs - max(moment - self.ours, 0)
+        return lost if lost > _CLOCKS_AGREE else 0
+
+    def cursors(self, noticed: Iterable[tuple[str, str]] = (), more: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+        """The cursors that keep this position."""
+        kept = [*dict.fromkeys([*more, *noticed])][:_REMEMBERED]
+        return {
+            JOURNALS_CURSOR: str(self.ours),
+            GATEWAY_CURSOR: "" if self.theirs is None else str(self.theirs),
+            NOTICED_CURSOR: json.dumps(kept),
+        }
+
+
+def position_of(store: Store) -> Position:
+    """The position where the journals were asked last; 0 where they never were."""
+    theirs, noticed = store.cursor(GATEWAY_CURSOR), store.cursor(NOTICED_CURSOR)
+    return Position(
+        int(store.cursor(JOURNALS_CURSOR) or 0),
+        int(theirs) if theirs else None,
+        tuple((chat, message) for chat, message in json.loads(noticed or "[]")),
+    )

@@ -1,0 +1,68 @@
+"""How far the notification queue is known to have been read without a hole.
+
+The queue keeps a notification for a day (Green API docs, ReceiveNotification). Whoever reads on before a day has passed since
+the last moment that is proven has missed nothing; whoever comes later begins anew. An empty answer proves the queue until it
+was asked for; a notification proves it until its own time at most, because others may still wait behind it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.store import Mark, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SINCE: Final = "queue_since"
+"""The cursor that says when the unbroken listening began."""
+UNTIL: Final = "queue_read_at"
+"""The cursor that says until when all that came into the queue is stored."""
+MODE: Final = "listen_mode"
+QUEUE, WEBHOOK, ELSEWHERE = "queue", "webhook", "elsewhere"
+"""How notifications come: by polling, to our own receiver, or to somebody else's address."""
+
+_KEPT: Final = 86_400 - 1_800
+"""Seconds that a notification can be relied on to wait: a day, less half an hour for what a clock may be wrong."""
+
+
+class Reach:
+    """The interval that is proven, in unix seconds; empty at first."""
+
+    def __init__(self, cursors: Mapping[str, str | None], now: int) -> None:
+        """Go on from the stored `cursors` where that leaves no hole, else begin at `now`."""
+        self.since = self.until = now
+        since, until = _seconds(cursors.get(SINCE)), _seconds(cursors.get(UNTIL))
+        if cursors.get(MODE) == QUEUE and since is not None and until is not None and since <= until <= now < until + _KEPT:
+            self.since, self.until = since, until
+
+    def restart(self, now: int) -> None:
+        """Whatever came before `now` is not proven to belong together with what comes."""
+        self.since = self.until = now
+
+    def drained(self, asked_at: int) -> None:
+        """The queue was empty when it was asked."""
+        self._meet(asked_at)
+        self.until = asked_at
+
+    def taken(self, asked_at: int, happened_at: int | None) -> None:
+        """The head of the queue, which tells of that moment, is stored."""
+        self._meet(asked_at)
+        self.until = max(self.until, min(happened_at or self.until, asked_at))
+
+    def _meet(self, now: int) -> None:
+        """The computer slept longer than the queue keeps anything, or its clock went back."""
+        if now >= self.until + _KEPT:
+            self.restart(now)
+        elif now < self.until:
+            self.since, self.until = min(self.since, now), now
+
+    def mark(self, now: int) -> Mark:
+        """What to write together with what was received."""
+        covered = (Span("queue", self.since, self.until),) if self.since < self.until else ()
+        cursors = {SINCE: str(self.since), UNTIL: str(self.until), MODE: QUEUE}
+        return Mark(now, cursors=cursors, covered=covered)
+
+
+def _seconds(stored: str | None) -> int | None:
+    return int(stored) if stored is not None and stored.isdecimal() else None

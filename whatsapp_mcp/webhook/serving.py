@@ -1,0 +1,268 @@
+"""``listen --webhook`` from its beginning to its end: checks, the server, a run with its counters, and the journals in between.
+
+The gateway is only asked, and only where there are credentials; what arrives by the webhook needs none.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.doctor import WANTED_ON
+from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError
+from whatsapp_mcp.greenapi.client import Statistics
+from whatsapp_mcp.normalise import instance_settings, notified_at
+from whatsapp_mcp.store import Mark
+from whatsapp_mcp.sync.instance import account_answers
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR
+from whatsapp_mcp.sync.reach import MODE, WEBHOOK
+from whatsapp_mcp.sync.recent import sync_recent
+from whatsapp_mcp.sync.running import Run, closing, first_of
+from whatsapp_mcp.sync.writing import Pen, keep_unread
+from whatsapp_mcp.webhook.admission import Admission
+from whatsapp_mcp.webhook.complaints import Complaints
+from whatsapp_mcp.webhook.connections import Server, is_loopback, open_listener
+from whatsapp_mcp.webhook.proof import Proof
+from whatsapp_mcp.webhook.receiver import LONG, PATH, Limits, build_app
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from whatsapp_mcp.clock import Clock
+    from whatsapp_mcp.greenapi import GreenApi
+    from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.sync.progress import Outcome
+    from whatsapp_mcp.sync.running import Report
+    from whatsapp_mcp.sync.writing import Writer
+
+_log = logging.getLogger(__name__)
+
+_SAVE_EVERY: Final = 3.0
+_SIGN_OF_LIFE: Final = 60.0
+"""Seconds after which the run is saved also while nothing arrives: others see by it that somebody listens."""
+_CHECKS_TAKE: Final = 20.0
+"""Seconds for the questions at the start; after that the receiver opens all the same."""
+
+_TELL_OF_MESSAGES: Final = ("incomingWebhook", "outgoingMessageWebhook")
+"""The settings without which no notification proves that there were no messages."""
+
+_OPEN_HERE: Final = (
+    "There is no WEBHOOK_TOKEN, so every program of this computer may post, and through a tunnel everybody. "
+    "Set one here and as webhookUrlToken in the Green API console."
+)
+_NO_ADDRESS: Final = (
+    "Green API has no webhook address, so nothing will arrive: in its console set webhookUrl to the public address of this "
+    f"receiver, ending in {PATH}, and webhookUrlToken to WEBHOOK_TOKEN. This program changes no setting there."
+)
+_FLAGS_OFF: Final = "Green API is not told to report all that an archive needs: `whatsapp-mcp doctor` names the settings."
+
+
+class _NobodyAsks:
+    """Stands for the gateway in a run without credentials."""
+
+    def __init__(self) -> None:
+        self.rate_scale = 1.0
+        self.statistics = Statistics()
+
+
+async def serve_webhook(
+    writer: Writer,
+    clock: Clock,
+    *,
+    host: str,
+    port: int,
+    token: str,
+    stop: anyio.Event,
+    gateway: GreenApi | None = None,
+    catch_up_minutes: int = 60,
+    report: Report | None = None,
+    say: Callable[[str], None] | None = None,
+    opened: Callable[[str], None] | None = None,
+    limits: Limits | None = None,
+) -> Outcome:
+    """Receive notifications at ``http://host:port/webhook`` until `stop` is set, then finish the requests at hand.
+
+    `writer` must be durable, since Green API forgets what is answered. With a `gateway` the journals are asked at the start and
+    every `catch_up_minutes` (0 is never); a failure there is a note. `say` is told, in lines for people, where the receiver
+    waits and what stands in its way; `opened` its address, once it is open (`port` 0 takes a free one).
+
+    Raises:
+        SettingsError: there is no token and `host` is not loopback, or the address cannot be listened on.
+        UsageError: the instance is another account than this archive's.
+        StorageError: the run cannot be written.
+
+    """
+    admission = Admission(token)
+    if not admission.needs_token and not is_loopback(host):
+        raise SettingsError(
+            f"WEBHOOK_TOKEN is not set, and {host} can be reached from other computers.",
+            advice="Set a long random WEBHOOK_TOKEN, or leave WEBHOOK_HOST at 127.0.0.1.",
+        )
+    listening = _Listening(Run(gateway or _NobodyAsks(), Pen(writer), clock, report), writer, limits or Limits(), say)
+    with open_listener(host, port) as listener:
+        async with closing(listening.run):
+            await listening.begin(gateway, admission)
+            listening.opened(listener, opened)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(listening.save_now_and_then)
+                if gateway is not None and catch_up_minutes:
+                    beside.start_soon(listening.catch_up_now_and_then, gateway, catch_up_minutes * 60.0)
+                await listening.serve(listener, token, stop)
+                beside.cancel_scope.cancel()
+            await listening.end()
+    return listening.run.outcome()
+
+
+class _Listening:
+    """What one receiver does while it is open."""
+
+    def __init__(self, run: Run, writer: Writer, limits: Limits, say: Callable[[str], None] | None) -> None:
+        self.run = run
+        self._writer = writer
+        self._limits = limits
+        self._say = say
+        self._complaints = Complaints(run.clock)
+        self._proof = Proof()
+        self._empty = 0
+        self._unsaved = False
+
+    async def begin(self, gateway: GreenApi | None, admission: Admission) -> None:
+        """Start the run, and tell what stands in the way."""
+        run = self.run
+        await run.begin("listen")
+        self._proof = await run.pen.call(Proof.of, run.pen.store, run.now)
+        await run.pen.call(run.pen.store.mark_chat, Mark(run.now, cursors={MODE: WEBHOOK}))
+        if not admission.needs_token:
+            self._note(_OPEN_HERE)
+        if gateway is not None:
+            await self._ask(gateway)
+
+    async def _ask(self, gateway: GreenApi) -> None:
+        with anyio.move_on_after(_CHECKS_TAKE) as scope:
+            try:
+                for payload in await account_answers(gateway, self.run.pen):
+                    if payload.origin == "getSettings":  # it holds the token, so it is not stored
+                        self._judge(instance_settings(payload))
+                    else:
+                        await self.run.pen.receive(payload)
+            except (ArchiveError, ExceptionGroup) as error:
+                known = first_of(error)
+                if not isinstance(known, GatewayError):
+                    raise
+                self._note(f"Green API could not be asked at the start: {known}")
+        if scope.cancelled_caught:
+            self._note("Green API did not answer at the start; the receiver is open all the same.")
+
+    def _judge(self, flags: Mapping[str, str]) -> None:
+        if not flags.get("webhookUrl"):
+            self._note(_NO_ADDRESS)
+        if any(flags.get(name) != "yes" for name in WANTED_ON):
+            self._note(_FLAGS_OFF)
+        self._proof.can_prove = all(flags.get(name) == "yes" for name in _TELL_OF_MESSAGES)
+
+    def _note(self, text: str) -> None:
+        self.run.note(text)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        _log.info("%s", text)
+        if self._say is not None:
+            self._say(text)
+
+    def opened(self, listener: socket.socket, opened: Callable[[str], None] | None) -> None:
+        """The receiver is open."""
+        host, port = listener.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+        self.run.state = "listening"
+        self._tell(f"Waiting for notifications at {url}")
+        self.run.tell()
+        if opened is not None:
+            opened(url)
+
+    async def serve(self, listener: socket.socket, token: str, stop: anyio.Event) -> None:
+        """Answer until `stop` is set."""
+        app = build_app(
+            self._receive, token=token, clock=self.run.clock, limits=self._limits, complaints=self._complaints, tally=self
+        )
+        await Server(app, self._limits, self._complaints).serve_until(stop, listener)
+
+    async def _receive(self, payload: Payload) -> None:
+        told_at = notified_at(payload) if len(payload.items[0]) < LONG else None
+        mark = self._proof.mark(told_at, payload.received_at)
+        await self._store(payload, mark)
+        self._proof.settle(told_at, payload.received_at)
+        self._unsaved = True
+
+    async def _store(self, payload: Payload, mark: Mark) -> None:
+        """Make it durable; what cannot become rows by a mistake of ours is kept as it came, or it would come for a day."""
+        pen = self.run.pen
+        try:
+            applied = await pen.receive(payload, mark)
+        except ArchiveError:
+            raise
+        except Exception:  # noqa: BLE001 - it may be the mistake of another one in the same transaction
+            try:
+                applied = await pen.call(self._writer.ingest.receive, payload, mark)
+            except ArchiveError:
+                raise
+            except Exception as error:  # noqa: BLE001 - now it is its own
+                await self._keep_unread(payload, mark, error)
+                return
+        self.run.counters.received(applied.items, applied.messages)
+
+    async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
+        place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        _log.error("a notification was kept but not read: %s\n%s", type(error).__name__, place)
+        self.run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
+        await self.run.pen.call(keep_unread, self.run.pen.store, payload, mark)
+        self.run.counters.received(len(payload.items), 0)
+
+    def empty(self) -> None:
+        """A notification without a body was answered."""
+        self._empty += 1
+
+    async def save_now_and_then(self) -> None:
+        """Tell and save the counters while they change; a terminal that is gone must not cost an answer."""
+        saved_at = self.run.clock.monotonic()
+        while True:
+            await self.run.clock.sleep(_SAVE_EVERY)
+            if self._unsaved or self.run.clock.monotonic() - saved_at >= _SIGN_OF_LIFE:
+                self._unsaved = False
+                saved_at = self.run.clock.monotonic()
+                await self._try(self.run.save)
+                await self._try(self._show)
+
+    async def _show(self) -> None:
+        self.run.tell()
+
+    async def catch_up_now_and_then(self, gateway: GreenApi, every: float) -> None:
+        """Ask the journals, now and again and again: they know what notifications missed (Green API tracker #601, #1118)."""
+        while True:
+            await self._try(lambda: self._catch_up(gateway))
+            await self.run.clock.sleep(every)
+
+    async def _catch_up(self, gateway: GreenApi) -> None:
+        pen = self.run.pen
+        if await pen.call(pen.store.cursor, JOURNALS_CURSOR) is not None:
+            await sync_recent(gateway, self._writer, self.run.clock)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """What is done beside the receiver may fail without closing it."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - what arrives is more important
+            known = first_of(error)
+            _log.warning("beside the receiver: %s", type(known or error).__name__)
+            self.run.note(f"Beside the receiver something failed: {known.what if known else type(error).__name__}")
+
+    async def end(self) -> None:
+        """Close the run; what was refused, and what came empty, is told in its notes."""
+        for reason, count in self._complaints.counts.most_common():
+            self.run.note(f"Refused {count} times: {reason.splitlines()[0]}.")
+        if self._empty:
+            self.run.note(f"Empty notifications: {self._empty}.")
+        await self.run.end_as_it_went()
