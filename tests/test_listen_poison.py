@@ -186,6 +186,42 @@ async def test_without_a_receipt_it_is_kept_once_and_told_and_does_not_spin(tmp_
     assert kept == [(1,)]
 
 
+class Noting(Hurried):
+    """Remembers the pauses that were wanted."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await super().sleep(seconds)
+
+    def random(self) -> float:
+        return 0.5
+
+
+async def test_a_refusal_without_an_address_is_asked_again_after_ever_longer_pauses(tmp_path: Path) -> None:
+    refusals = 8
+    script, clock, stop = Script(), Noting(), anyio.Event()
+
+    def play(asked: Asked) -> Answer:
+        nonlocal refusals
+        if asked.method == "receiveNotification":
+            refusals -= 1
+            if refusals < 0:
+                stop.set()
+                return 200, "null"
+            return 400, '{"message": "not now"}'
+        return script(asked)
+
+    async with loopback(play) as server:
+        with OpenWriter(tmp_path / "a.db") as writer, anyio.fail_after(WITHIN):
+            async with GreenApi(Credentials(server.url, ID, TOKEN), rate_scale=1000, clock=clock) as api:
+                outcome = await listen(api, writer, clock, stop=stop, catch_up_minutes=0)
+    assert [pause for pause in clock.pauses if pause >= 1][:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert outcome.state == "complete"
+
+
 def payload(text: str) -> Payload:
     return Payload("receiveNotification", 0, (text,))
 

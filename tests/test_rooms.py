@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "queries": {"schema", "views", "errors", "records", "search", "dates", "clock"},
     "analysis": {"queries", "views", "errors", "dates"},
     "store": {"schema", "records", "payload", "errors", "refusals", "search"},
-    "ingest": {"normalise", "payload", "records", "schema", "store"},
+    "ingest": {"normalise", "payload", "records", "refusals", "schema", "store"},
     "sources": {"payload", "errors", "records", "normalise", "ingest", "clock"},
     "sync": {"greenapi", "normalise", "records", "payload", "errors", "ingest", "store", "clock", "app"},
     "webhook": {"greenapi", "normalise", "payload", "errors", "store", "clock", "sync", "doctor"},

@@ -10,7 +10,8 @@ from store_fixtures import ALICE, OWNER, RECEIVED_AT, answer, history, incoming,
 
 from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
 from whatsapp_mcp.ingest import Ingest, rebuild
-from whatsapp_mcp.records import ME, Alias, Message
+from whatsapp_mcp.normalise import records_of
+from whatsapp_mcp.records import ME, Alias, Chat, Group, Message
 from whatsapp_mcp.store import Mark, Store
 from whatsapp_mcp.store.census import census
 from whatsapp_mcp.verify import verify
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.records import Record
 
 LID = "900000000000002@lid"
 BOB = "15550100003@c.us"
@@ -361,3 +363,38 @@ def test_a_listener_and_its_catching_up_are_two_runs_that_both_live(tmp_path: Pa
         second.begin_run("listen", 200)
         states = second.connection.execute("SELECT state FROM runs WHERE kind = 'listen' ORDER BY run_id").fetchall()
         assert states == [("interrupted",), ("running",)]
+
+
+def test_a_payload_that_was_kept_unread_stands_in_nobodys_way_when_all_is_replayed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_a_mistake(origin: str, item: str, **said: Any) -> list[Record]:
+        impossible = [Group("120363000000000001@g.us", 2**70, "Choir")]
+        return [*records_of(origin, item, **said), *(impossible if "stumble" in item else [])]
+
+    Ingest(store).receive(history([incoming(1, "before"), incoming(2, "after")]))
+    stumbling = history([incoming(3, "stumble")])
+    with store.transaction():
+        store.payloads.keep(stumbling, store.payloads.unseen(stumbling), 1)
+    monkeypatch.setattr("whatsapp_mcp.ingest.records_of", with_a_mistake)
+    rebuild(store)
+    assert rows(store, "SELECT content FROM messages ORDER BY sent_at") == [("before",), ("after",)]
+    assert verify(store, thorough=True) == []
+    monkeypatch.undo()
+    rebuild(store)  # the mistake is mended: what was kept is read now
+    assert rows(store, "SELECT content FROM messages ORDER BY sent_at") == [("before",), ("after",), ("stumble",)]
+
+
+def test_an_attempt_that_fails_is_undone_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "whatsapp_chats.db")
+    with store, store.transaction():
+        store.apply([Chat(ALICE, 1, "Alice")], 1)
+        with pytest.raises(OverflowError), store.attempt():
+            store.apply([Group("120363000000000001@g.us", 2**70, "Choir"), Chat("15550100009@c.us", 1)], 1)
+        store.apply([Chat("15550100010@c.us", 1, "Bo")], 1)
+    with sqlite3.connect(tmp_path / "whatsapp_chats.db") as connection:
+        chats = connection.execute("SELECT whatsapp_chat_id FROM chats ORDER BY chat_id").fetchall()
+        groups = connection.execute("SELECT count(*) FROM groups").fetchone()
+    connection.close()
+    assert chats == [(ALICE,), ("15550100010@c.us",)]
+    assert groups == (0,)

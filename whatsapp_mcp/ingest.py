@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise import JOURNALS, NEWEST_FIRST, NOTIFICATIONS, records_of, relations_of, with_relation
 from whatsapp_mcp.records import Alias, Message, Record, Unreadable
+from whatsapp_mcp.refusals import foreseen
 from whatsapp_mcp.schema import ASKED, IMPORTED, TOLD
 from whatsapp_mcp.store.payloads import ITEMWISE
 from whatsapp_mcp.store.reading import marked_chats
@@ -99,21 +100,41 @@ def _without_collector() -> Iterator[None]:
 def replay(source: Readable, target: Store) -> None:
     """Apply every payload stored in `source` to `target`, in the order of arrival.
 
+    A payload whose records cannot be stored, by a mistake of ours, was kept unread when it came, and is passed over here.
+
     Raises:
         DatabaseCorrupt: a stored payload is missing or not what was received.
 
     """
-    batch: list[Record] = []
+    batch: list[list[Record]] = []
     arrival = (0, 0)
     for payload in source.payloads.replay():
-        if batch and ((payload.received_at, origins_of(payload)) != arrival or len(batch) > _REPLAY_BATCH):
-            target.apply(batch, *arrival)
+        if batch and ((payload.received_at, origins_of(payload)) != arrival or sum(map(len, batch)) > _REPLAY_BATCH):
+            _apply_all(target, batch, arrival)
             batch = []
         arrival = (payload.received_at, origins_of(payload))
-        batch.extend(relations_of(payload))
-        batch.extend(_records(payload, payload.items))
+        batch.append([*relations_of(payload), *_records(payload, payload.items)])
     if batch:
-        target.apply(batch, *arrival)
+        _apply_all(target, batch, arrival)
+
+
+def _apply_all(target: Store, batch: list[list[Record]], arrival: tuple[int, int]) -> None:
+    """Apply the records of several payloads at once; where that fails, those of each by itself."""
+    with target.transaction():
+        if not _is_applied(target, [record for records in batch for record in records], arrival):
+            for records in batch:
+                _is_applied(target, records, arrival)
+
+
+def _is_applied(target: Store, records: list[Record], arrival: tuple[int, int]) -> bool:
+    try:
+        with target.attempt():
+            target.apply(records, *arrival)
+    except Exception as error:
+        if foreseen(error) is not None:
+            raise
+        return False
+    return True
 
 
 def origins_of(payload: Payload) -> int:

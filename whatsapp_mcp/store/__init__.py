@@ -111,6 +111,19 @@ class Store:
                 self._roll_back()
                 raise
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Inside of a transaction: what fails is undone, and the transaction goes on; numbers it took are given to nobody."""
+        self.connection.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK TO attempt")
+            self.people.reload()
+            raise
+        finally:
+            self.connection.execute("RELEASE attempt")
+
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")

@@ -163,7 +163,6 @@ class _Listener:
         while not self._is_done:
             try:
                 await (self._poll() if self._is_known else self._get_to_know())
-                self._troubles = 0
             except (GatewayError, ExceptionGroup) as error:
                 known = first_of(error)
                 if not isinstance(known, GatewayError):
@@ -266,6 +265,7 @@ class _Listener:
         asked_at, began = self._run.now, self._clock.monotonic()
         seconds = _POLL if self._waited and not self._drain else _SHORT_POLL
         payload = await self._gateway.receive_notification(seconds)
+        self._troubles = 0
         if payload.items:
             await self._take(replace(payload, context={}), asked_at)
         else:
