@@ -24,7 +24,6 @@ from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
-import large_archives
 import sqlite_utils  # noqa: F401 - not to be counted
 
 import whatsapp_mcp.ingest
@@ -73,26 +72,31 @@ def prepare(source: Path, home: Path) -> tuple[str, list[str]]:
 
 
 def serve(owner: str, chats: list[str], line: Connection) -> None:
-    """Answer as Green API does: the number of the round stands in every new message's id."""
-    rounds = [0]
+    """Answer as Green API does; with each round an hour has passed, and there is news of it."""
+    told: list[tuple[int, dict[str, Any]]] = []
+    rounds = [int(time.time()) - HOUR]
 
     class Gateway(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply([])
+            method, minutes = self.path.split("/")[2], int(self.path.rpartition("=")[2] or 0) if "=" in self.path else 0
+            answer: object = []
+            if method == "getWaSettings":
+                answer = {"phone": owner.split("@", maxsplit=1)[0], "stateInstance": "authorized", "avatar": "", "deviceId": ""}
+            elif method.endswith("Messages"):
+                direction = "incoming" if "Incoming" in method else "outgoing"
+                since = rounds[0] - minutes * 60
+                answer = [item for at, item in told if at >= since and item["type"] == direction]
+            self.reply(answer)
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            rounds[0] += HOUR
+            told.extend(news(rounds[0], chats))
             self.reply([])
 
         def reply(self, answer: object) -> None:
-            method = self.path.split("/")[2]
-            if method == "getWaSettings":
-                rounds[0] += 1
-                answer = {"phone": owner.split("@", maxsplit=1)[0], "stateInstance": "authorized", "avatar": "", "deviceId": ""}
-            elif method in {"lastIncomingMessages", "lastOutgoingMessages"}:
-                answer = news(rounds[0], chats, outgoing=method == "lastOutgoingMessages")
             body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -108,20 +112,28 @@ def serve(owner: str, chats: list[str], line: Connection) -> None:
     server.serve_forever()
 
 
-def news(number: int, chats: list[str], *, outgoing: bool) -> list[dict[str, Any]]:
-    """A third of the new messages goes out; those of the round before are still in the window."""
-    now = int(time.time())
-    direction = "outgoing" if outgoing else "incoming"
-    return [
-        {
-            "type": direction, "idMessage": f"3EB0{round_:08X}{place:08X}", "timestamp": now - 600 - place % 300,
-            "typeMessage": "textMessage", "chatId": chats[place % len(chats)], "senderId": chats[place % len(chats)],
-            "senderName": "Noor Example", "textMessage": f"This is number {place} of the new messages in round {round_}.",
-        }
-        for round_ in (number, number - 1)
-        for place in range(MESSAGES)
-        if outgoing == (place % 3 == 0) and round_ > 0
-    ]  # fmt: skip
+def news(now: int, chats: list[str]) -> list[tuple[int, dict[str, Any]]]:
+    """What was said in the hour before `now`; a third of it goes out."""
+    found = []
+    for place in range(MESSAGES):
+        at, chat = now - 600 - place * 3, chats[place % len(chats)]
+        item = {
+            "type": "outgoing" if place % 3 == 0 else "incoming", "idMessage": f"3EB0{now:08X}{place:08X}", "timestamp": at,
+            "typeMessage": "textMessage", "chatId": chat, "senderId": chat, "senderName": "Noor Example",
+            "textMessage": f"This is number {place} of the new messages of this hour.",
+        }  # fmt: skip
+        found.append((at, item))
+    return found
+
+
+class Later(SystemClock):
+    """A clock that some hours were put forward."""
+
+    def __init__(self, hours: int) -> None:
+        self._ahead = hours * HOUR
+
+    def now(self) -> float:
+        return super().now() + self._ahead
 
 
 class Watch(httpx.AsyncHTTPTransport):
@@ -147,9 +159,10 @@ class Watch(httpx.AsyncHTTPTransport):
         return total
 
 
-def measure(home: Path, url: str, line: Connection) -> None:
+def measure(home: Path, url: str, hours: int, line: Connection) -> None:
     """One run, in a process of its own."""
-    watch, clock = Watch(), SystemClock()
+    watch, clock = Watch(), Later(hours)
+    httpx.post(f"{url}/waInstance1/anHourPassed/x", json={})
     archive = Archive.open(Settings(home=home, timezone=ZoneInfo("UTC")), clock)
 
     async def work() -> None:
@@ -162,16 +175,24 @@ def measure(home: Path, url: str, line: Connection) -> None:
     began = time.perf_counter()
     anyio.run(work)
     wall = time.perf_counter() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    line.send((wall, watch.waited(), time.process_time() - before, memory))
+    line.send((wall, watch.waited(), time.process_time() - before, peak_memory()))
+
+
+def peak_memory() -> float:
+    """Megabytes at most; what getrusage says may be those of the process that started this one."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def samples(home: Path, url: str) -> Iterator[tuple[float, float, float, float]]:
     """The figures of each run."""
     context = multiprocessing.get_context("spawn")
-    for _ in range(RUNS):
+    for hours in range(RUNS):
         ours, theirs = context.Pipe()
-        process = context.Process(target=measure, args=(home, url, theirs))
+        process = context.Process(target=measure, args=(home, url, hours, theirs))
         process.start()
         new, requests, notes = ours.recv()
         yield ours.recv()
@@ -182,6 +203,8 @@ def samples(home: Path, url: str) -> Iterator[tuple[float, float, float, float]]
 
 def main() -> None:
     """Print the figures."""
+    import large_archives  # not in the processes that are measured
+
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from whatsapp_mcp.cli.terminal import say, say_json
 from whatsapp_mcp.cli.writing import PARTLY
 from whatsapp_mcp.errors import ImportRefused, UsageError
+from whatsapp_mcp.records import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def _store_all(writer: Writer, exports: Sequence[Export], now: int) -> list[_Imp
     done: list[_Imported] = []
     try:
         for export in exports:
-            done.append(_store(writer, export))  # noqa: PERF401 - what is done so far counts if the next one fails
+            done.append(_store(writer, export, now))  # noqa: PERF401 - what is done so far counts if the next one fails
     finally:
         counters = {"chats_total": len(exports), "chats_done": len(done), "messages_new": sum(one.messages_new for one in done)}
         writer.store.update_run(run, now, messages_seen=sum(one.export.report.messages for one in done), **counters)
@@ -81,12 +82,19 @@ def _store_all(writer: Writer, exports: Sequence[Export], now: int) -> list[_Imp
     return done
 
 
-def _store(writer: Writer, export: Export) -> _Imported:
+def _store(writer: Writer, export: Export, now: int) -> _Imported:
     new = unreadable = 0
+    told: dict[str, tuple[int, int]] = {}
     for payload in export.payloads:  # added up as they come: the records of a large export would fill the memory
         applied = writer.ingest.receive(payload)
         new += applied.messages
         unreadable += applied.unreadable
+        for record in applied.records:
+            if isinstance(record, Message):
+                first, last = told.get(record.chat, (record.sent_at, record.sent_at))
+                told[record.chat] = min(first, record.sent_at), max(last, record.sent_at)
+    for chat, (first, last) in told.items():
+        writer.store.note_import(chat, first, last, now)
     return _Imported(export, new, unreadable)
 
 

@@ -291,6 +291,11 @@ class Store:
         with self.transaction():
             self.runs.forget_progress(keep)
 
+    def note_import(self, chat: str, first: int, last: int, now: int) -> None:
+        """Remember that an export told of a chat from its `first` to its `last` message."""
+        with self.transaction():
+            self.ledger.cover(Span("import", first, last, chat), now)
+
     def note_repair(self, chat: str, message: str, outcome: str, now: int) -> None:
         """Remember what asking for a missing message brought: ``found``, ``not_found`` or ``failed``."""
         with self.transaction():

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.schema import GIVEN_UP_AFTER
 from whatsapp_mcp.store.ledger import ALL_CHATS
 from whatsapp_mcp.store.runs import DONE
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _DAY: Final = 86_400
 REPAIR_AFTER: Final = (0, _DAY, 7 * _DAY)
-"""Seconds to wait before the first, second and third time that the gateway is asked for a missing message."""
+"""Seconds to wait before the gateway is asked for a missing message the first, the second and any further time."""
 LAG: Final = 120
 """Histories and journals are up to so many seconds behind (Green API docs, GetChatHistory, LastIncomingMessages)."""
 
@@ -31,21 +32,26 @@ _OF_PEOPLE: Final = (
     "c.whatsapp_chat_id <> '0@c.us' AND (c.whatsapp_chat_id LIKE '%@c.us' OR c.whatsapp_chat_id LIKE '%@g.us'"
     " OR c.whatsapp_chat_id LIKE '%@lid')"
 )
-_MISSING: Final = f"""
-SELECT c.whatsapp_chat_id, g.whatsapp_message_id FROM (
-    SELECT chat_id, whatsapp_message_id, max(noticed_at) AS noticed_at FROM (
-        SELECT v.chat_id, v.whatsapp_message_id, (SELECT max(q.sent_at) FROM messages AS q WHERE q.chat_id = v.chat_id
-            AND q.quoted_whatsapp_message_id = v.whatsapp_message_id AND q.quoted_message_id IS NULL) AS noticed_at
-        FROM missing_messages AS v
-    ) GROUP BY chat_id, whatsapp_message_id
-) AS g JOIN chats AS c USING (chat_id) LEFT JOIN repairs AS r USING (chat_id, whatsapp_message_id)
-WHERE {_OF_PEOPLE} AND (r.attempts IS NULL OR r.last_attempt_at > :now OR r.last_attempt_at <= :now - CASE r.attempts
-        WHEN 1 THEN {REPAIR_AFTER[1]} ELSE {REPAIR_AFTER[2]} END)
-    AND NOT (coalesce(r.outcome, '') = 'not_found' AND r.attempts >= {len(REPAIR_AFTER)})
-    AND (NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id)
-        OR EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id AND {_TOLD}))
-ORDER BY coalesce(g.noticed_at, c.last_message_at) DESC, g.whatsapp_message_id LIMIT :limit
+_DUE: Final = f"""(r.attempts IS NULL OR r.last_attempt_at > :now OR r.last_attempt_at <= :now - CASE r.attempts
+    WHEN 1 THEN {REPAIR_AFTER[1]} ELSE {REPAIR_AFTER[2]} END)
+    AND NOT (coalesce(r.outcome, '') = 'not_found' AND r.attempts >= {GIVEN_UP_AFTER})"""
+_MISSING_IN: Final = f"""
+SELECT c.chat_id FROM (
+    SELECT DISTINCT chat_id FROM missing_messages LEFT JOIN repairs AS r USING (chat_id, whatsapp_message_id) WHERE {_DUE}
+) AS due JOIN chats AS c USING (chat_id)
+WHERE {_OF_PEOPLE} AND (NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id)
+    OR EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.chat_id AND {_TOLD}))
+ORDER BY c.last_message_at DESC LIMIT :limit
 """
+"""The most recently active chats with something to ask for, which leaves few rows to be put in order."""
+_MISSING: Final = f"""
+SELECT DISTINCT coalesce((SELECT max(q.sent_at) FROM messages AS q WHERE q.chat_id = g.chat_id
+    AND q.quoted_whatsapp_message_id = g.whatsapp_message_id AND q.quoted_message_id IS NULL), c.last_message_at, 0),
+    c.whatsapp_chat_id, g.whatsapp_message_id
+FROM missing_messages AS g JOIN chats AS c USING (chat_id) LEFT JOIN repairs AS r USING (chat_id, whatsapp_message_id)
+WHERE g.chat_id = :chat AND {_DUE} ORDER BY 1 DESC, 3 LIMIT :limit
+"""
+"""Chat by chat, because SQLite looks for a single chat in each part of the view by its index."""
 _CHATS: Final = f"""
 SELECT whatsapp_chat_id, coalesce(last_message_at, 0), message_count, coalesce(sync_progress, ''), coalesce(error_count, 0),
     CASE WHEN sync_progress IN {DONE} AND last_synced_at <= :now + {_DAY} THEN min(last_synced_at, :now) ELSE 0 END,
@@ -103,12 +109,15 @@ class Gaps:
         self._people = people
 
     def missing(self, limit: int, now: int) -> list[tuple[str, str]]:
-        """Chats and ids of at most `limit` messages that something refers to and that may be asked for now, newest first.
+        """Chats and ids of at most `limit` messages that something refers to and that may be asked for now.
 
-        A message is asked for at once, after a day and after a week; three times "not found", and it is unobtainable. Chats
-        that only an import knows are not the gateway's.
+        Those of the most recently active chats, and among them the newest first. A message is asked for at once, after a day
+        and after a week; three times "not found", and it is unobtainable. Chats that only an import knows are not asked.
         """
-        return self._connection.execute(_MISSING, {"limit": limit, "now": now}).fetchall()
+        asked = {"limit": limit, "now": now}
+        chats = self._connection.execute(_MISSING_IN, asked).fetchall()
+        found = [row for (chat,) in chats for row in self._connection.execute(_MISSING, {**asked, "chat": chat})]
+        return [(chat, message) for _, chat, message in sorted(found, key=lambda row: (-row[0], row[2]))[:limit]]
 
     def note_repair(self, chat: str, message: str, outcome: str, now: int) -> None:
         """Remember what asking for a message brought: ``found``, ``not_found`` or ``failed``."""

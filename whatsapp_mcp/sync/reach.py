@@ -22,7 +22,7 @@ MODE: Final = "listen_mode"
 QUEUE, WEBHOOK, ELSEWHERE = "queue", "webhook", "elsewhere"
 """How notifications come: by polling, to our own receiver, or to somebody else's address."""
 
-_KEPT: Final = 86_400 - 1_800
+KEPT: Final = 86_400 - 1_800
 """Seconds that a notification can be relied on to wait: a day, less half an hour for what a clock may be wrong."""
 
 
@@ -33,7 +33,7 @@ class Reach:
         """Go on from the stored `cursors` where that leaves no hole, else begin at `now`."""
         self.since = self.until = now
         since, until = _seconds(cursors.get(SINCE)), _seconds(cursors.get(UNTIL))
-        if cursors.get(MODE) == QUEUE and since is not None and until is not None and since <= until <= now < until + _KEPT:
+        if cursors.get(MODE) == QUEUE and since is not None and until is not None and since <= until <= now < until + KEPT:
             self.since, self.until = since, until
 
     def restart(self, now: int) -> None:
@@ -52,7 +52,7 @@ class Reach:
 
     def _meet(self, now: int) -> None:
         """The computer slept longer than the queue keeps anything, or its clock went back."""
-        if now >= self.until + _KEPT:
+        if now >= self.until + KEPT:
             self.restart(now)
         elif now < self.until:
             self.since, self.until = min(self.since, now), now

@@ -8,16 +8,13 @@ tunnel is down. Several may be on their way into the archive at once, so each pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from whatsapp_mcp.store import Mark, Span
-from whatsapp_mcp.sync.reach import MODE, QUEUE, SINCE, UNTIL, WEBHOOK
+from whatsapp_mcp.sync.reach import KEPT, MODE, QUEUE, SINCE, UNTIL, WEBHOOK
 
 if TYPE_CHECKING:
     from whatsapp_mcp.store import Store
-
-_KEPT: Final = 86_400 - 1_800
-"""Seconds that a notification certainly waits: a day, less half an hour for two clocks that differ."""
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ class Proof:
 
     def _reached(self, moment: int) -> tuple[int, int]:
         """A notification after more than a day of silence begins anew: what lay between may have been dropped."""
-        if self.since is None or self.until is None or moment - self.until > _KEPT:
+        if self.since is None or self.until is None or moment - self.until > KEPT:
             return moment, moment
         return self.since, max(moment, self.until)
 
