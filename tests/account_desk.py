@@ -16,6 +16,7 @@ from whatsapp_mcp.demo.running import serve_gateway
 from whatsapp_mcp.greenapi import Credentials, GreenApi
 from whatsapp_mcp.sync import full_sync, sweep, sync_recent
 from whatsapp_mcp.sync.listen import listen
+from whatsapp_mcp.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -115,7 +116,10 @@ class AccountDesk:
 
 @contextmanager
 def account_desk(folder: Path, size: Size = SMALL) -> Iterator[AccountDesk]:
-    """A desk whose account was not synced yet."""
-    account = make_account(size=size)
+    """A desk whose account was not synced yet; the archive is verified when the test is done with it."""
+    account, path = make_account(size=size), folder / "whatsapp_chats.db"
     with serve_gateway(account, rate_scale=SCALE) as gateway:
-        yield AccountDesk(folder / "whatsapp_chats.db", gateway, account, SetClock(gateway))
+        yield AccountDesk(path, gateway, account, SetClock(gateway))
+    if path.exists():
+        with OpenWriter(path) as writer:
+            assert list(verify(writer.store, thorough=size is SMALL)) == []

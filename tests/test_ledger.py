@@ -73,6 +73,14 @@ def test_a_run_takes_back_what_a_clock_that_ran_ahead_has_claimed() -> None:
         assert covered(store) == [("journal", 100, 2_000)]
 
 
+def test_what_turns_out_unproven_is_taken_back_from_one_origin_alone() -> None:
+    with Store(":memory:") as store:
+        spans = (Span("queue", 10, 20), Span("queue", 30, 40), Span("queue", 50, 60), Span("journal", 10, 60))
+        store.mark_chat(Mark(100, covered=spans))
+        store.withdraw("queue", 35)
+        assert store.ledger.spans() == [Span("journal", 10, 60), Span("queue", 10, 20), Span("queue", 30, 35)]
+
+
 def test_the_spans_of_a_joined_away_chat_prove_nothing_about_the_chat_that_stays() -> None:
     lid = "900000000000002@lid"
     with Store(":memory:") as store:

@@ -167,17 +167,18 @@ def test_drain_and_webhook_exclude_each_other(home: Path, capsys: pytest.Capture
 
 
 @posix
-def test_a_sync_beside_a_listener_says_that_nothing_needs_to_be_fetched(
+def test_a_sync_or_a_listener_beside_a_listener_says_that_nothing_needs_to_be_fetched(
     gateway: Gateway, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with started(home) as child:
         say(gateway, "hello")
         until(lambda: texts(home) == ["hello"], child)
         assert main(["--home", str(home), "sync", "recent"]) == 4
+        assert main(["--home", str(home), "listen"]) == 4
         child.terminate()
         child.communicate(timeout=WITHIN)
     err = capsys.readouterr().err
-    assert f"A listener (pid {child.pid}) is running and keeps the archive current" in err
+    assert err.count(f"A listener (pid {child.pid}) is running and keeps the archive current") == 2
     assert "Nothing needs to be fetched" in err
 
 

@@ -149,6 +149,9 @@ async def test_an_outage_of_thirty_days_is_filled_from_all_histories_by_itself(d
 
 async def test_an_outage_that_a_quota_stops_goes_on_where_it_stopped(d: AccountDesk) -> None:
     await d.full()
+    for _ in range(2):  # so that the histories themselves were had long ago
+        d.wait(15 * DAY)
+        await d.recent()
     d.wait(30 * DAY)
     early = [d.deliver(chat, f"in chat {chat}", after=-20 * DAY) for chat in range(32)]
     d.gateway.faults.quotas["getChatHistory"] = 12
@@ -221,5 +224,12 @@ async def test_a_token_that_is_refused_still_stops_the_run(tmp_path: Path) -> No
 def test_a_hole_matters_to_a_chat_that_was_active_after_it_began(
     verified_at: int, last_message_at: int, *, expected: bool
 ) -> None:
-    state = ChatState("c", last_message_at, 1, "complete", 0, verified_at, 0, 5, 5)
+    state = ChatState("c", last_message_at, 1, "complete", 0, verified_at, 5, 5)
     assert has_hole(state, [(100, 200)]) is expected
+
+
+def test_a_newer_part_of_a_history_fills_the_hole_that_it_spans() -> None:
+    state = ChatState("c", 150, 1, "complete", 0, 50, 5, 5, ((95, 300),))
+    assert not has_hole(state, [(100, 200)])
+    assert has_hole(state, [(90, 200)])
+    assert state.verified_at == 50

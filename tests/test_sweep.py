@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from account_desk import AccountDesk, account_desk
 
+from whatsapp_mcp.cli.run import main
 from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.store.gaps import ChatState
 from whatsapp_mcp.sync.reconciling import Wanted
@@ -117,13 +118,25 @@ async def test_without_any_sync_before_it_says_what_to_begin_with(d: AccountDesk
         await d.sweep()
 
 
+def test_the_command_sweeps(d: AccountDesk, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("URL", d.gateway.url), ("ID_INSTANCE", d.gateway.id_instance), ("TOKEN_INSTANCE", d.gateway.token),
+        ("RATE_SCALE", "500"),
+    ):  # fmt: skip
+        monkeypatch.setenv(f"GREEN_API_{name}", value)
+    assert main(["--home", str(home), "sync", "sweep"]) == 2
+    assert main(["--home", str(home), "sync", "full"]) == 0
+    assert main(["--home", str(home), "sync", "sweep"]) == 0
+
+
 # What is due, by itself
 
 
 def state(number: int, *, last: int = 0, whole: int = 0, proven: int = 0, errors: int = 0) -> ChatState:
     progress = "complete" if whole else "failed"
-    return ChatState(f"1555010{number:04d}@c.us", NOW - last * DAY, 5, progress, errors, NOW - whole * DAY if whole else 0,
-                     NOW - proven * DAY if proven else 0, 5, 5)  # fmt: skip
+    whole_at = NOW - whole * DAY if whole else 0
+    spans = ((whole_at - DAY, NOW - proven * DAY),) if proven else ()
+    return ChatState(f"1555010{number:04d}@c.us", NOW - last * DAY, 5, progress, errors, whole_at, 5, 5, spans)
 
 
 def wanted(*states: ChatState, listed: dict[str, str] | None = None) -> list[Wanted]:
@@ -134,17 +147,17 @@ def test_the_share_is_whole_and_the_oldest_first_and_the_active_only_reach_back(
     states = [state(number, last=60, whole=20 - number) for number in range(14)]
     busy = state(99, last=1, whole=3, proven=2)
     assert [(one.chat, one.before) for one in wanted(*states, busy)] == [
-        (states[0].chat, None), (busy.chat, busy.proven_until),
+        (states[0].chat, None), (busy.chat, busy.verified_at),
     ]  # fmt: skip
 
 
 def test_a_chat_verified_within_a_day_waits_and_counts_for_the_share() -> None:
-    recent = ChatState("15550100001@c.us", NOW, 5, "complete", 0, NOW - 3_600, NOW - 3_600, 5, 5)
+    recent = ChatState("15550100001@c.us", NOW, 5, "complete", 0, NOW - 3_600, 5, 5)
     assert wanted(recent, state(2, last=50, whole=30)) == []
 
 
 def test_chats_that_always_fail_do_not_take_the_share_from_others() -> None:
-    failing = [ChatState(f"1555010{number:04d}@c.us", 0, 0, "failed", 3, 0, 0, 0, 0) for number in range(10)]
+    failing = [ChatState(f"1555010{number:04d}@c.us", 0, 0, "failed", 3, 0, 0, 0) for number in range(10)]
     assert [one.chat for one in wanted(*failing, state(99, last=90, whole=40))] == [state(99).chat]
 
 
@@ -155,5 +168,5 @@ def test_a_chat_that_only_a_list_names_is_asked_as_a_whole() -> None:
 
 
 def test_a_chat_that_only_an_import_knows_is_not_asked() -> None:
-    imported = ChatState("15550100001@c.us", NOW, 5, "", 0, 0, 0, 0, 0)
+    imported = ChatState("15550100001@c.us", NOW, 5, "", 0, 0, 0, 0)
     assert wanted(imported) == []

@@ -39,6 +39,7 @@ _IN_LOG: Final = 600.0
 _STATES: Final = {
     "checking": "asking the instance how it is",
     "waiting": "the instance is not linked to a phone; looking again every minute",
+    "refused": "nothing can be stored; trying again",
     "offline": "Green API does not answer; trying again",
 }
 
@@ -79,6 +80,8 @@ async def _work(command: Command, shown: ListeningLine) -> Outcome | None:
         await tasks.start(_heed_signals, stop, tasks.cancel_scope)
         try:
             outcome = await (_receive if command.args.webhook else _poll)(command, stop, shown)
+        except WriterRunning as error:
+            raise listener_is_running(command.archive, error) from None
         finally:
             tasks.cancel_scope.cancel()
     return outcome

@@ -16,6 +16,7 @@ from whatsapp_mcp.normalise.notification import (
     notification_records,
     notified_at,
     receipt_id,
+    told_account,
     waiting_count,
 )
 from whatsapp_mcp.normalise.stories import STORIES, story_records
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "changed_state", "instance_settings", "instance_state", "normalise",
-    "notified_at", "receipt_id", "records_of", "relations_of", "waiting_count",
+    "notified_at", "receipt_id", "records_of", "relations_of", "told_account", "waiting_count",
 ]  # fmt: skip
 
 JOURNALS: Final = frozenset({

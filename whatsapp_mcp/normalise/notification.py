@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise.journal import delivery_state, journal_records
-from whatsapp_mcp.normalise.values import Item, entries, identity, parse, part, text, unix_seconds, whole
+from whatsapp_mcp.normalise.values import Item, entries, identity, parse, part, real, text, unix_seconds, whole
 from whatsapp_mcp.records import Chat, Message, Receipt, Record, Unreadable
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _WITHOUT_RECORD: Final = frozenset({
 """They speak of the instance, not of what people said."""
 _RECEIPT: Final = re.compile(r'"receiptId"\s*:\s*"?([0-9]{1,18})(?![0-9.eE])')
 """In what people write, the quotes stand behind a backslash, so no message can pass for a receipt."""
+_EXACT: Final = 2**53
+"""From here on a number that somebody wrote as a fraction may have been another one."""
 _RECEIPT_FIRST: Final = re.compile(r"[\[{\s]*" + _RECEIPT.pattern)
 
 
@@ -98,7 +100,7 @@ def receipt_id(payload: Payload) -> int | None:
     said = _envelope(payload).get("receiptId")
     if said is not None:
         number = whole(said)
-        return number if number is not None and number >= 0 else None
+        return number if number is not None and number >= 0 and number == real(said) and number < _EXACT else None
     item = "".join(payload.items)
     first = _RECEIPT_FIRST.match(item)
     found = {first[1]} if first and _is_alone(item, first.end()) else set(_RECEIPT.findall(item))
@@ -113,6 +115,11 @@ def _is_alone(item: str, end: int) -> bool:
 def notified_at(payload: Payload) -> int | None:
     """When what a notification tells happened (unix seconds UTC), or None where it does not say so."""
     return unix_seconds(_body(payload).get("timestamp"))
+
+
+def told_account(payload: Payload) -> str:
+    """The account that a notification says it is of, or an empty string where it says none."""
+    return identity(part(_body(payload), "instanceData").get("wid"))
 
 
 def changed_state(payload: Payload) -> str:

@@ -306,6 +306,11 @@ class Store:
         with self.transaction():
             self.ledger.forget_future(now)
 
+    def withdraw(self, origin: str, since: int) -> None:
+        """Of all chats at once, nothing is known from `origin` for the time after `since` (unix seconds) after all."""
+        with self.transaction():
+            self.ledger.withdraw(origin, since)
+
     @property
     def is_outdated(self) -> bool:
         """A migration added tables that only a rebuild fills."""

@@ -55,12 +55,12 @@ WHERE g.chat_id = :chat AND {_DUE} ORDER BY 1 DESC, 3 LIMIT :limit
 _CHATS: Final = f"""
 SELECT whatsapp_chat_id, coalesce(last_message_at, 0), message_count, coalesce(sync_progress, ''), coalesce(error_count, 0),
     CASE WHEN sync_progress IN {DONE} AND last_synced_at <= :now + {_DAY} THEN min(last_synced_at, :now) ELSE 0 END,
-    coalesce(seen_until, 0),
     coalesce(history_length, 0), coalesce(last_history_length, history_length, 0)
-FROM chats LEFT JOIN sync_status USING (chat_id) LEFT JOIN (
-    SELECT chat_id, max(until_at) AS seen_until FROM coverage WHERE chat_id <> {ALL_CHATS}
-        AND origin IN ('history', 'capped_history') GROUP BY chat_id
-) USING (chat_id) ORDER BY last_message_at DESC, chats.chat_id
+FROM chats LEFT JOIN sync_status USING (chat_id) ORDER BY last_message_at DESC, chats.chat_id
+"""
+_SPANS: Final = f"""
+SELECT whatsapp_chat_id, from_at, until_at FROM coverage JOIN chats USING (chat_id)
+WHERE chat_id <> {ALL_CHATS} AND origin IN ('history', 'capped_history') ORDER BY chat_id, from_at
 """
 
 
@@ -77,17 +77,25 @@ class ChatState:
     """How often in a row its history could not be had."""
     whole_at: int
     """When its whole history was had last."""
-    proven_until: int
-    """Until when a history, whole or its newer part, tells of it."""
     longest: int
     """The most records that its history ever had."""
     last_length: int
     """How many it had when it was asked for last."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """The times of which its histories, whole or only their newer parts, told; the earliest first."""
 
     @property
     def verified_at(self) -> int:
-        """When a history was compared with the archive last."""
-        return max(self.whole_at, self.proven_until)
+        """Until when its histories tell of it without a break."""
+        until = self.whole_at
+        for start, end in self.spans:
+            if start <= until + 1:
+                until = max(until, end)
+        return until
+
+    def tells(self, start: int, end: int) -> bool:
+        """Whether its histories tell of that whole time."""
+        return end <= self.verified_at or any(first <= start and end <= last for first, last in self.spans)
 
     @property
     def is_done(self) -> bool:
@@ -177,7 +185,11 @@ class Gaps:
 
     def chats(self, now: int) -> dict[str, ChatState]:
         """What is known of each chat, the most recently active first; a time that has not come is a clock's mistake."""
-        return {row[0]: ChatState(*row) for row in self._connection.execute(_CHATS, {"now": now})}
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for chat, start, end in self._connection.execute(_SPANS):
+            spans.setdefault(chat, []).append((start, end))
+        rows = self._connection.execute(_CHATS, {"now": now})
+        return {row[0]: ChatState(*(*row, tuple(spans.get(row[0], ())))) for row in rows}
 
     def progress(self, chat: str) -> str:
         """A chat's ``sync_progress``; empty for one that no sync knows."""

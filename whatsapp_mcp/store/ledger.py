@@ -75,6 +75,15 @@ class Ledger:
             (now,),
         )
 
+    def withdraw(self, origin: str, since: int) -> None:
+        """Take back what is said of all chats at once and of the time after `since`: it turned out to be unproven."""
+        self._connection.execute(
+            "DELETE FROM coverage WHERE chat_id = ? AND origin = ? AND from_at >= ?", (ALL_CHATS, origin, since)
+        )
+        self._connection.execute(
+            "UPDATE coverage SET until_at = ?3 WHERE chat_id = ?1 AND origin = ?2 AND until_at > ?3", (ALL_CHATS, origin, since)
+        )
+
     def drop_chat(self, chat: int) -> None:
         """Forget the spans of a chat that was joined into another."""
         self._connection.execute("DELETE FROM coverage WHERE chat_id = ?", (chat,))

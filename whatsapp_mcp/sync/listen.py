@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import traceback
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -21,14 +22,24 @@ import anyio
 
 from whatsapp_mcp.errors import (
     ArchiveError,
+    DatabaseCorrupt,
+    DatabaseTooNew,
     GatewayError,
     InstanceStarting,
     NotAuthorized,
     RequestRefused,
+    StorageError,
     UsageError,
 )
-from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, receipt_id, waiting_count
+from whatsapp_mcp.normalise import (
+    changed_state,
+    instance_settings,
+    notified_at,
+    receipt_id,
+    told_account,
+)
 from whatsapp_mcp.store import Mark
+from whatsapp_mcp.sync.emptiness import SHORTEST_POLL, TRIES, Emptiness
 from whatsapp_mcp.sync.instance import account_answers, ensure_working, works
 from whatsapp_mcp.sync.position import JOURNALS_CURSOR
 from whatsapp_mcp.sync.reach import ELSEWHERE, MODE, SINCE, UNTIL, Reach
@@ -50,8 +61,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _POLL: Final = 20
-_SHORT_POLL: Final = 5
-"""Seconds for which an empty queue is waited on; the least that Green API accepts is five."""
+"""Seconds for which an empty queue is waited on."""
 _ACKNOWLEDGE: Final = 10.0
 """Seconds after which an acknowledgement is given up, so that a stop is not held up; the notification then comes again."""
 _SAVE: Final = 5.0
@@ -61,8 +71,6 @@ _LOOK: Final = 60.0
 _COMPARE: Final = 3_600.0
 _GLANCE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
-_TRIES: Final = 3
-"""So often a queue must say the same odd thing before it is believed; counts are ten seconds old (Green API docs)."""
 _TOLD_BY: Final[Mapping[str, str]] = {
     "incomingWebhook": "messages that come in",
     "outgoingMessageWebhook": "messages that are sent from the phone",
@@ -92,11 +100,11 @@ async def listen(
     """Store what the queue brings until `stop` is set or, with `drain`, until the queue is empty.
 
     `writer` must be durable: what was acknowledged is gone at Green API. A stop finishes the notification at hand and ends the
-    run as ``complete``; troubles of the network are waited out, except with `drain`. Every `catch_up_minutes` (0 is never) the
-    journals are asked as well; with `drain` they are not.
+    run as ``complete``; troubles of the network and a disk that refuses are waited out, except with `drain`. Every
+    `catch_up_minutes` (0 is never) the journals are asked as well; with `drain` they are not.
 
     Raises `UsageError` where a webhook address is set or the archive belongs to another account, `CredentialsError`,
-    `InstanceGone` and `StorageError`, and with `drain` also what else the gateway said.
+    `InstanceGone` and `DatabaseCorrupt`, and with `drain` also what else the gateway or the disk said.
     """
     run = Run(gateway, Pen(writer), clock, report)
     async with closing(run):
@@ -145,13 +153,15 @@ class _Listener:
         self._clock = run.clock
         self._journals = journals
         self._drain = drain
-        self._emptiness = _Emptiness(gateway, run)
+        self._emptiness = Emptiness(gateway, run)
         self._reach = Reach({}, run.now)
+        self._sure_at = run.now  # then it was last seen to be linked and to tell everything; what is said of later may be wrong
+        self._accounts: set[str | None] = {None}
         self._is_known = self._is_done = False
         self._is_working = True
         self._proves = True
         self._waited = False
-        self._troubles = self._odd = self._repeats = self._quick = 0
+        self._troubles = self._refusals = self._odd = self._repeats = self._quick = 0
         self._last_receipt: int | None = None
         self._unreadable = 0
         self._saved_at = self._marked_at = self._looked_at = self._clock.monotonic()
@@ -163,6 +173,8 @@ class _Listener:
         while not self._is_done:
             try:
                 await (self._poll() if self._is_known else self._get_to_know())
+            except StorageError as error:
+                await self._bear_disk(error)
             except (GatewayError, ExceptionGroup) as error:
                 known = first_of(error)
                 if not isinstance(known, GatewayError):
@@ -189,13 +201,16 @@ class _Listener:
         except (NotAuthorized, InstanceStarting) as error:
             if self._drain:
                 raise
-            self._stop_working(error.what)
+            await self._stop_working(error.what)
         for payload in await account_answers(self._gateway, self._run.pen):
             if payload.origin == "getSettings":
                 await self._heed(instance_settings(payload))
             else:
                 await self._run.pen.receive(payload)
         self._is_known = True
+        self._accounts.add(await self._run.pen.call(self._run.pen.store.owner))
+        if self._is_working and self._proves:
+            self._sure_at = self._run.now
         await self._write()
         self._journals.begin()
         self._enter_listening()
@@ -204,12 +219,20 @@ class _Listener:
         if settings.get("webhookUrl"):
             # What is sent there never comes here, also when the address is cleared again within a day.
             mark = Mark(self._run.now, cursors={MODE: ELSEWHERE})
+            await self._break_off()
             await self._run.pen.call(self._run.pen.store.mark_chat, mark)
             raise webhook_is_set()
         missing = [what for name, what in _TOLD_BY.items() if settings.get(name, "no") != "yes"]
-        self._proves = not missing
+        if self._proves == bool(missing):
+            self._proves = not missing
+            await self._break_off()
         if missing:
             self._run.note(f"The instance does not tell {' or '.join(missing)}; `whatsapp-mcp doctor` says what to switch on.")
+
+    async def _break_off(self) -> None:
+        """Not everything was told since it was last looked at, and nobody knows since when: claim nothing of it."""
+        await self._run.pen.call(self._run.pen.store.withdraw, "queue", self._sure_at)
+        self._reach.restart(self._run.now)
 
     def _start_working(self) -> None:
         if not self._is_working:
@@ -217,21 +240,20 @@ class _Listener:
             self._reach.restart(self._run.now)
             self._journals.hurry()
 
-    def _stop_working(self, why: str) -> None:
-        self._is_working = False
+    async def _stop_working(self, why: str) -> None:
+        if self._is_working:
+            self._is_working = False
+            await self._break_off()
         self._run.note(f"{why} What happened meanwhile may be missing until the next sync.", missing=True)
 
     async def _look(self) -> None:
-        """Notice when the instance lost its phone, and when it is linked again."""
+        """Notice when the instance lost its phone, is linked again, perhaps to another one, or got other settings."""
         self._looked_at = self._clock.monotonic()
-        state = await self._gateway.get_state_instance()
-        if works(state) == self._is_working:
-            return
-        if self._is_working:
-            self._stop_working("The instance was not linked to a phone for a while.")
+        if works(await self._gateway.get_state_instance()):
+            self._is_known = False
+        elif self._is_working:
+            await self._stop_working("The instance was not linked to a phone for a while.")
             self._enter_listening()
-        else:
-            self._is_known = False  # it may be another account now
 
     def _enter_listening(self) -> None:
         self._run.state = "listening" if self._is_working else "waiting"
@@ -243,7 +265,7 @@ class _Listener:
         if self._drain or not passes:
             raise error
         if isinstance(error, NotAuthorized | InstanceStarting):
-            self._stop_working(error.what)
+            await self._stop_working(error.what)
             self._run.state, pause = "waiting", _LOOK
         else:
             self._run.note(f"There was trouble, and it was waited out: {error.what}")
@@ -256,6 +278,18 @@ class _Listener:
         await self._clock.sleep(pause)
         self._enter_listening()
 
+    async def _bear_disk(self, error: StorageError) -> None:
+        """Wait until there is room again, or another program lets go of the database; nothing was acknowledged."""
+        if self._drain or isinstance(error, DatabaseCorrupt | DatabaseTooNew):
+            raise error
+        self._run.note(f"Nothing could be stored for a while, and it was waited out: {error.what}")
+        self._refusals += 1
+        self._run.state, pause = "refused", self._growing(self._refusals)
+        self._run.tell()
+        _log.warning("waiting %.0f s: %s", pause, error.what)
+        await self._clock.sleep(pause)
+        self._enter_listening()
+
     def _growing(self, times: int) -> float:
         return min(_LONGEST_PAUSE, 2.0 ** min(times - 1, 6)) * (0.75 + self._clock.random() / 2)
 
@@ -263,7 +297,7 @@ class _Listener:
 
     async def _poll(self) -> None:
         asked_at, began = self._run.now, self._clock.monotonic()
-        seconds = _POLL if self._waited and not self._drain else _SHORT_POLL
+        seconds = _POLL if self._waited and not self._drain else SHORTEST_POLL
         payload = await self._gateway.receive_notification(seconds)
         self._troubles = 0
         if payload.items:
@@ -281,13 +315,34 @@ class _Listener:
             await self._keep_odd(payload)
             return
         self._odd = 0
+        await self._ensure_account(told_account(payload))
         with anyio.CancelScope(shield=True):
+            before = copy(self._reach)
             self._prove(partial(self._reach.taken, asked_at, notified_at(payload)))
-            await self._store(payload, self._reach.mark(self._run.now))
+            try:
+                await self._store(payload, self._reach.mark(self._run.now))
+            except ArchiveError:
+                self._reach = before
+                raise
+            self._refusals = 0
             await self._acknowledge(receipt)
         if changed_state(payload):
+            # Linked or not, it was not for a while; behind the notification may come those of another phone.
+            self._sure_at = max(self._sure_at, self._reach.until)
+            self._reach.restart(self._run.now)
             self._looked_at -= _COMPARE
         await self._guard_against_repetition(receipt)
+
+    async def _ensure_account(self, account: str) -> None:
+        """The first notification of an account makes sure that the instance is not linked to another phone by now."""
+        if not account:
+            return
+        account = await self._run.pen.call(self._run.pen.store.canonical, account)
+        if account not in self._accounts:
+            await account_answers(self._gateway, self._run.pen)
+            if self._accounts - {None}:
+                self._run.note("Some notifications say that they are of another account than this archive's.")
+            self._accounts.add(account)
 
     async def _store(self, payload: Payload, mark: Mark) -> None:
         """Make a notification durable; whatever it holds, it can be acknowledged then."""
@@ -325,7 +380,7 @@ class _Listener:
     async def _guard_against_repetition(self, receipt: int) -> None:
         self._repeats = self._repeats + 1 if receipt == self._last_receipt else 0
         self._last_receipt = receipt
-        if self._repeats < _TRIES:
+        if self._repeats < TRIES:
             return
         self._run.note("Green API hands out the same notification again and again, although it is acknowledged.")
         await self._pause_or_give_up(self._repeats)
@@ -340,7 +395,7 @@ class _Listener:
         await self._pause_or_give_up(self._odd)
 
     async def _pause_or_give_up(self, times: int) -> None:
-        if self._drain and times >= _TRIES:
+        if self._drain and times >= TRIES:
             self._is_done = True
             self._run.note("What waits behind it was not read.", missing=True)
             return
@@ -380,48 +435,6 @@ class _Listener:
         self._marked_at = self._saved_at = self._clock.monotonic()
         await self._run.pen.call(self._run.pen.store.mark_chat, self._reach.mark(self._run.now))
         await self._run.save()
-
-
-class _Emptiness:
-    """Whether a queue that hands out nothing is empty: it was seen that notifications waited nevertheless (tracker #1115)."""
-
-    def __init__(self, gateway: GreenApi, run: Run) -> None:
-        self._gateway = gateway
-        self._run = run
-        self._doubts = 0
-        self._due = run.clock.monotonic()
-
-    @property
-    def is_hopeless(self) -> bool:
-        """Several polls in a row brought nothing while notifications wait."""
-        return self._doubts >= _TRIES
-
-    def disproved(self) -> None:
-        """Something came."""
-        self._doubts = 0
-
-    async def is_believed(self, seconds: float, *, ask: bool) -> bool:
-        """Whether nothing waits after an empty poll of so many seconds; asks once an hour, at each doubt, and on demand."""
-        clock = self._run.clock
-        if not (ask or self._doubts or clock.monotonic() >= self._due):
-            return True
-        self._due = clock.monotonic() + _COMPARE
-        if not await self._count():
-            self._doubts = 0
-            return True
-        self._doubts += 1
-        if self.is_hopeless:
-            self._run.note("Green API says that notifications wait, but hands out none of them.", missing=True)
-        elif seconds < _SHORT_POLL:
-            await clock.sleep(_SHORT_POLL - seconds)
-        return False
-
-    async def _count(self) -> int:
-        try:
-            return waiting_count(await self._gateway.get_webhooks_count()) or 0
-        except GatewayError as error:  # a plan may leave the method out; what is wrong with the rest, the next poll meets too
-            _log.info("the length of the queue is not known: %s", type(error).__name__)
-            return 0
 
 
 class _Journals:

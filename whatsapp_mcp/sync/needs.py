@@ -60,12 +60,13 @@ class Needs:
         """
         asking = Reconciliation(self.gateway, self.run, COUNTS)
         asking.count_in(self.told)
-        await asking.ask_all(Wanted(chat, self.before) for chat in dict.fromkeys(self.absent))
         is_filled = True
         if outage_since is not None:
             is_filled = await self._ask_everybody(asking, outage_since)
-        elif are_cut:
-            is_filled = await self._ask_by_activity(asking)
+        elif self.absent or are_cut:
+            states = await self._states()
+            await asking.ask_all(_wanted(chat, states, self.before) for chat in dict.fromkeys(self.absent))
+            is_filled = not are_cut or await self._ask_by_activity(asking, states)
         is_filled = is_filled and not asking.is_denied
         await self._ask_the_needy(asking)
         return is_filled
@@ -78,7 +79,7 @@ class Needs:
         chats = [
             chat
             for chat in dict.fromkeys([*(listed or {}), *filter(ASKABLE.fullmatch, states)])
-            if chat not in asking.tried and not (chat in states and states[chat].verified_at >= reached)
+            if not (chat in states and states[chat].tells(since, reached))
         ]
         days = (self.run.now - since) // 86_400
         self.run.note(
@@ -88,9 +89,8 @@ class Needs:
         await asking.ask_all(_wanted(chat, states, since, listed) for chat in chats)
         return listed is not None
 
-    async def _ask_by_activity(self, asking: Reconciliation) -> bool:
+    async def _ask_by_activity(self, asking: Reconciliation, states: Mapping[str, ChatState]) -> bool:
         listed = await listed_chats(self.gateway, self.run)
-        states = await self._states()
         order = (
             chat for chat in (states if listed is None else listed) if ASKABLE.fullmatch(chat) and chat not in asking.tried
         )
@@ -135,7 +135,7 @@ class Needs:
         return wanted, shrunk
 
 
-def _wanted(chat: str, states: Mapping[str, ChatState], before: int, listed: Mapping[str, str] | None) -> Wanted:
+def _wanted(chat: str, states: Mapping[str, ChatState], before: int, listed: Mapping[str, str] | None = None) -> Wanted:
     """A chat that was never had is asked for as a whole."""
     is_known = chat in states and states[chat].is_done and states[chat].message_count > 0
     return Wanted(chat, before if is_known else None, (listed or {}).get(chat, ""))
@@ -151,7 +151,8 @@ def has_hole(state: ChatState, holes: Sequence[tuple[int, int]]) -> bool:
 
     Where nothing was heard of a chat since, a hole is the sweep's business.
     """
-    return any(end > state.verified_at and state.last_message_at > max(start, state.verified_at) for start, end in holes)
+    begins = ((max(start, state.verified_at), end) for start, end in holes)
+    return any(state.last_message_at > begin and not state.tells(begin, end) for begin, end in begins)
 
 
 def _remember_shrunk(store: Store, asked: Mapping[str, int], now: int) -> None:

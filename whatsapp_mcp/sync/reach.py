@@ -24,6 +24,15 @@ QUEUE, WEBHOOK, ELSEWHERE = "queue", "webhook", "elsewhere"
 
 KEPT: Final = 86_400 - 1_800
 """Seconds that a notification can be relied on to wait: a day, less half an hour for what a clock may be wrong."""
+_WRONG: Final = 1_800
+
+
+def said_in_earnest(told_at: int | None, now: int) -> int | None:
+    """The moment of which a notification tells, at most `now`; None where it says none, or one that has yet to come.
+
+    A clock may be half an hour wrong. A notification from next year would prove that all is told, while others still wait.
+    """
+    return None if told_at is None or told_at > now + _WRONG else min(told_at, now)
 
 
 class Reach:
@@ -48,7 +57,7 @@ class Reach:
     def taken(self, asked_at: int, happened_at: int | None) -> None:
         """The head of the queue, which tells of that moment, is stored."""
         self._meet(asked_at)
-        self.until = max(self.until, min(happened_at or self.until, asked_at))
+        self.until = max(self.until, said_in_earnest(happened_at, asked_at) or 0)
 
     def _meet(self, now: int) -> None:
         """The computer slept longer than the queue keeps anything, or its clock went back."""

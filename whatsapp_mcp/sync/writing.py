@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.errors import ArchiveError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,6 +108,10 @@ class Pen:
                 self._ingest.receive_all, [(arrived.payload, arrived.mark) for arrived in group]
             )
         except Exception as error:  # noqa: BLE001 - it is each waiting task's own
+            if group[1:] and not isinstance(error, ArchiveError):
+                for arrived in group:  # by a mistake of ours one cannot be stored; the others can
+                    await self._write([arrived])
+                return
             for arrived in group:
                 arrived.error = error
             return

@@ -3,6 +3,10 @@
 Green API hands notifications out in order and keeps them for a day (Green API docs, webhook endpoint), so one that arrives
 proves that everything before it was handed out. Nothing else proves anything: silence may mean that all is quiet, or that the
 tunnel is down. Several may be on their way into the archive at once, so each proves what it proves only when it is stored.
+
+What counts for the day is when it arrives, not what it tells of: behind a day and more of silence the first to arrive may be of
+an hour that is still kept, while others before it were dropped. And a listening begins when something arrives, not at the time
+that it tells of: a phone that was offline sends late.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.store import Mark, Span
-from whatsapp_mcp.sync.reach import KEPT, MODE, QUEUE, SINCE, UNTIL, WEBHOOK
+from whatsapp_mcp.sync.reach import KEPT, MODE, QUEUE, SINCE, UNTIL, WEBHOOK, said_in_earnest
 
 if TYPE_CHECKING:
     from whatsapp_mcp.store import Store
@@ -24,7 +28,7 @@ class Proof:
     since: int | None = None
     until: int | None = None
     can_prove: bool = True
-    """Whether the instance notifies of all messages at all."""
+    """Whether the instance is known to notify of all messages."""
 
     @classmethod
     def of(cls, store: Store, now: int) -> Proof:
@@ -36,23 +40,28 @@ class Proof:
 
     def mark(self, told_at: int | None, now: int) -> Mark:
         """What becomes true when a notification that speaks of `told_at` is stored; None proves nothing."""
-        if told_at is None or not self.can_prove:
+        moment = said_in_earnest(told_at, now)
+        if moment is None or not self.can_prove:
             return Mark(now, cursors={MODE: WEBHOOK})
-        moment = min(told_at, now)
-        since, until = self._reached(moment)
+        since, until = self._reached(moment, now)
         cursors = {MODE: WEBHOOK, SINCE: str(since), UNTIL: str(until)}
         return Mark(now, cursors=cursors, covered=(Span("queue", since, moment),) if since < moment else ())
 
     def settle(self, told_at: int | None, now: int) -> None:
         """That notification is stored."""
-        if told_at is not None and self.can_prove:
-            self.since, self.until = self._reached(min(told_at, now))
+        moment = said_in_earnest(told_at, now)
+        if moment is not None and self.can_prove:
+            self.since, self.until = self._reached(moment, now)
 
-    def _reached(self, moment: int) -> tuple[int, int]:
-        """A notification after more than a day of silence begins anew: what lay between may have been dropped."""
-        if self.since is None or self.until is None or moment - self.until > KEPT:
-            return moment, moment
-        return self.since, max(moment, self.until)
+    def broken(self, now: int) -> Mark:
+        """What is true when not everything was told until `now`: what comes does not belong together with what was."""
+        self.since = self.until = None
+        return Mark(now, cursors={MODE: WEBHOOK, SINCE: "", UNTIL: ""})
+
+    def _reached(self, moment: int, now: int) -> tuple[int, int]:
+        if self.since is None or self.until is None or now - self.until > KEPT:
+            return now, now
+        return self.since, max(moment, min(self.until, now))
 
 
 def _whole(value: str | None) -> int | None:

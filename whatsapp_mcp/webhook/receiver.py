@@ -6,7 +6,7 @@
 | 401, 403 | no token or a wrong one; a web page asks while there is no token |
 | 404, 405 | another path, another verb |
 | 408, 413 | the body came too slowly, is too large |
-| 503 | too many at once, or the disk refuses: Green API sends it again after a minute |
+| 503 | too many at once, the disk refuses, or it is of another account: Green API sends it again after a minute |
 | 500 | a mistake of ours |
 """
 
@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from whatsapp_mcp.errors import StorageError
+from whatsapp_mcp.errors import ArchiveError
 from whatsapp_mcp.payload import Payload
 from whatsapp_mcp.webhook.admission import Admission
 from whatsapp_mcp.webhook.complaints import Complaints
@@ -58,7 +58,7 @@ class Limits:
     patience: float = 10.0
     """Seconds in which the headers must be there, and again as many for the body."""
     requests: int = 150
-    """Bodies that are read or stored at once."""
+    """Bodies that are read or stored at once; another one waits for as long as `patience`."""
     connections: int = 200
     """Connections at once, whatever they do; some systems give a process 256 open files, and the database needs a few."""
 
@@ -82,7 +82,8 @@ def build_app(
 ) -> ASGIApp:
     """An ASGI application that hands each body to `receive`, which returns when it is durable.
 
-    `receive` raises `StorageError` where the disk refuses. An empty `token` admits everybody: then only listen on loopback.
+    `receive` raises an `ArchiveError` where it may not or cannot be stored. An empty `token` admits everybody: then only listen
+    on loopback.
     """
     told = complaints or Complaints(clock)
     entrance = _Entrance(
@@ -120,7 +121,7 @@ class _Entrance:
         self._limits = limits
         self._complaints = complaints
         self._tally = tally
-        self._inside = 0
+        self._room = anyio.Semaphore(self._limits.requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -138,7 +139,7 @@ class _Entrance:
         except _Refused as refused:
             self._complaints.tell(refused.reason, peer)
             return Response(status_code=refused.status, headers=refused.headers)
-        except StorageError as error:
+        except ArchiveError as error:
             self._complaints.tell(f"503, not stored: {error.what}", peer, logging.ERROR)
             return Response(status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
         except ClientDisconnect:
@@ -159,11 +160,9 @@ class _Entrance:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limits.body:
             raise _too_large()
-        if self._inside >= self._limits.requests:
-            raise _Refused(503, "503, too many requests at once", **{"Retry-After": "1"})
 
     async def _take_in(self, request: Request) -> None:
-        self._inside += 1
+        await self._find_room()
         try:
             body = await self._body(request)
             text = _text(body) if len(body) < LONG else await anyio.to_thread.run_sync(_text, body)
@@ -172,7 +171,13 @@ class _Entrance:
             elif self._tally is not None:
                 self._tally.empty()
         finally:
-            self._inside -= 1
+            self._room.release()
+
+    async def _find_room(self) -> None:
+        with anyio.move_on_after(self._limits.patience):
+            await self._room.acquire()
+            return
+        raise _Refused(503, "503, too many requests at once", **{"Retry-After": "1"})
 
     async def _body(self, request: Request) -> bytes:
         body = bytearray()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from whatsapp_mcp.doctor import WANTED_ON
-from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError
+from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError, UsageError
 from whatsapp_mcp.greenapi.client import Statistics
-from whatsapp_mcp.normalise import instance_settings, notified_at
+from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, told_account
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.instance import account_answers
 from whatsapp_mcp.sync.position import JOURNALS_CURSOR
@@ -44,6 +44,9 @@ _log = logging.getLogger(__name__)
 _SAVE_EVERY: Final = 3.0
 _SIGN_OF_LIFE: Final = 60.0
 """Seconds after which the run is saved also while nothing arrives: others see by it that somebody listens."""
+_LOOK_AGAIN: Final = 3_600.0
+_ASK_AGAIN: Final = 120.0
+"""Seconds after which the settings and the account are looked at again, and those after a question without an answer."""
 _CHECKS_TAKE: Final = 20.0
 """Seconds for the questions at the start; after that the receiver opens all the same."""
 
@@ -57,6 +60,9 @@ _OPEN_HERE: Final = (
 _NO_ADDRESS: Final = (
     "Green API has no webhook address, so nothing will arrive: in its console set webhookUrl to the public address of this "
     f"receiver, ending in {PATH}, and webhookUrlToken to WEBHOOK_TOKEN. This program changes no setting there."
+)
+_OF_ANOTHER: Final = (
+    "Some notifications say that they are of another account than this archive's: does another instance post here too?"
 )
 _FLAGS_OFF: Final = "Green API is not told to report all that an archive needs: `whatsapp-mcp doctor` names the settings."
 
@@ -109,6 +115,8 @@ async def serve_webhook(
             listening.opened(listener, opened)
             async with anyio.create_task_group() as beside:
                 beside.start_soon(listening.save_now_and_then)
+                if gateway is not None:
+                    beside.start_soon(listening.look_now_and_then, gateway, stop)
                 if gateway is not None and catch_up_minutes:
                     beside.start_soon(listening.catch_up_now_and_then, gateway, catch_up_minutes * 60.0)
                 await listening.serve(listener, token, stop)
@@ -127,6 +135,13 @@ class _Listening:
         self._say = say
         self._complaints = Complaints(run.clock)
         self._proof = Proof()
+        self._sure_at = run.now  # then the instance was last known to notify of everything
+        self._is_answered = False
+        self._accounts: set[str | None] = {None}
+        self._one_asks = anyio.Lock()
+        self._gateway: GreenApi | None = None
+        self._look = anyio.Event()
+        self._fatal: ArchiveError | None = None
         self._empty = 0
         self._unsaved = False
 
@@ -139,34 +154,73 @@ class _Listening:
         if not admission.needs_token:
             self._note(_OPEN_HERE)
         if gateway is not None:
+            self._gateway = gateway
+            self._proof.can_prove = False  # until the settings are known
             await self._ask(gateway)
+        self._accounts.add(await run.pen.call(run.pen.store.owner))
 
     async def _ask(self, gateway: GreenApi) -> None:
+        self._is_answered = False
         with anyio.move_on_after(_CHECKS_TAKE) as scope:
             try:
                 for payload in await account_answers(gateway, self.run.pen):
                     if payload.origin == "getSettings":  # it holds the token, so it is not stored
-                        self._judge(instance_settings(payload))
+                        await self._judge(instance_settings(payload))
                     else:
                         await self.run.pen.receive(payload)
+                self._is_answered = True
             except (ArchiveError, ExceptionGroup) as error:
                 known = first_of(error)
                 if not isinstance(known, GatewayError):
                     raise
-                self._note(f"Green API could not be asked at the start: {known}")
+                self._note(f"Green API could not be asked: {known}")
         if scope.cancelled_caught:
-            self._note("Green API did not answer at the start; the receiver is open all the same.")
+            self._note("Green API did not answer; the receiver is open all the same.")
 
-    def _judge(self, flags: Mapping[str, str]) -> None:
+    async def _judge(self, flags: Mapping[str, str]) -> None:
         if not flags.get("webhookUrl"):
             self._note(_NO_ADDRESS)
         if any(flags.get(name) != "yes" for name in WANTED_ON):
             self._note(_FLAGS_OFF)
         self._proof.can_prove = all(flags.get(name) == "yes" for name in _TELL_OF_MESSAGES)
+        if self._proof.can_prove:
+            self._sure_at = self.run.now
+        else:
+            await self._break_off()
+
+    async def _break_off(self) -> None:
+        """Not everything was told since it was last looked at, and nobody knows since when: claim nothing of it."""
+        await self.run.pen.call(self.run.pen.store.withdraw, "queue", self._sure_at)
+        await self.run.pen.call(self.run.pen.store.mark_chat, self._proof.broken(self.run.now))
+
+    async def look_now_and_then(self, gateway: GreenApi, stop: anyio.Event) -> None:
+        """Ask again whose the instance is and what it tells: each hour, and when a notification leaves doubts."""
+        while True:
+            await self._wait(_LOOK_AGAIN if self._is_answered else _ASK_AGAIN)
+            try:
+                await self._ask(gateway)
+            except UsageError as error:  # another account: nothing more of it may come in
+                self._fatal = error
+                stop.set()
+                return
+            except ArchiveError as error:
+                self.run.note(f"Beside the receiver something failed: {error.what}")
+
+    async def _wait(self, seconds: float) -> None:
+        async def cancel_later() -> None:
+            await self.run.clock.sleep(seconds)
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel_later)
+            await self._look.wait()
+            tasks.cancel_scope.cancel()
+        self._look = anyio.Event()
 
     def _note(self, text: str) -> None:
-        self.run.note(text)
-        self._tell(text)
+        if text not in self.run.notes:
+            self.run.note(text)
+            self._tell(text)
 
     def _tell(self, text: str) -> None:
         _log.info("%s", text)
@@ -192,10 +246,33 @@ class _Listening:
 
     async def _receive(self, payload: Payload) -> None:
         told_at = notified_at(payload) if len(payload.items[0]) < LONG else None
+        if told_at is not None and (account := told_account(payload)):
+            try:
+                await self._heed_account(account)
+            except UsageError:
+                self._look.set()
+                raise
         mark = self._proof.mark(told_at, payload.received_at)
         await self._store(payload, mark)
         self._proof.settle(told_at, payload.received_at)
         self._unsaved = True
+        if told_at is not None and changed_state(payload):
+            # Linked or not, it was not for a while; behind the notification may come those of another phone.
+            self._sure_at = max(self._sure_at, min(told_at, self.run.now))
+            await self._break_off()
+            self._look.set()
+
+    async def _heed_account(self, account: str) -> None:
+        """The first notification of an account makes sure that the instance is not linked to another phone by now."""
+        account = await self.run.pen.call(self.run.pen.store.canonical, account)
+        async with self._one_asks:
+            if account in self._accounts:
+                return
+            if self._gateway is not None:
+                await self._ask(self._gateway)
+            if self._accounts - {None}:
+                self._note(_OF_ANOTHER)
+            self._accounts.add(account)
 
     async def _store(self, payload: Payload, mark: Mark) -> None:
         """Make it durable; what cannot become rows by a mistake of ours is kept as it came, or it would come for a day."""
@@ -265,4 +342,6 @@ class _Listening:
             self.run.note(f"Refused {count} times: {reason.splitlines()[0]}.")
         if self._empty:
             self.run.note(f"Empty notifications: {self._empty}.")
+        if self._fatal is not None:
+            raise self._fatal
         await self.run.end_as_it_went()

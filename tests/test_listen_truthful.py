@@ -1,0 +1,186 @@
+"""A listener claims no time that it does not know: other settings, another phone, a full disk, while it listens."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from listening_desk import SCALE, WITHIN, Listening, verified
+
+from whatsapp_mcp.app import Writer
+from whatsapp_mcp.demo.account import SMALL, make_account
+from whatsapp_mcp.demo.running import serve_gateway
+from whatsapp_mcp.errors import StorageError, UsageError
+from whatsapp_mcp.ingest import Ingest
+from whatsapp_mcp.payload import Payload
+from whatsapp_mcp.store import Store
+from whatsapp_mcp.sync.listen import listen
+from whatsapp_mcp.sync.reach import Reach
+from whatsapp_mcp.sync.writing import Pen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from whatsapp_mcp.demo.gateway import Gateway
+
+HOUR = 3_600
+OTHER = "15550109999@c.us"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with serve_gateway(make_account(size=SMALL), rate_scale=SCALE, patience=0.02) as served:
+        yield served
+
+
+@pytest.fixture
+def desk(gateway: Gateway, tmp_path: Path) -> Iterator[Listening]:
+    yield from verified(Listening(tmp_path / "a.db", gateway))
+
+
+def say(desk: Listening, *texts: str) -> None:
+    for text in texts:
+        chat = desk.gateway.account.person("Mike").id
+        desk.gateway.deliver(desk.gateway.compose(chat, text, at=int(desk.clock.now())))
+
+
+async def polled(desk: Listening) -> None:
+    polls = desk.gateway.count("receiveNotification")
+    await desk.until(lambda: desk.gateway.count("receiveNotification") > polls + 2)
+
+
+async def test_time_since_the_settings_were_last_seen_to_be_right_is_taken_back(desk: Listening) -> None:
+    async with desk.listening():
+        await polled(desk)
+        desk.clock.passed += 61
+        await polled(desk)
+        seen_right = desk.clock.now()
+        desk.gateway.settings["outgoingMessageWebhook"] = "no"
+        desk.clock.passed += HOUR
+        looks = desk.gateway.count("getSettings")
+        await desk.until(lambda: desk.gateway.count("getSettings") > looks)
+        await polled(desk)
+        desk.clock.passed += 61
+        await polled(desk)
+    assert all(end <= seen_right for _, end in desk.spans())
+    assert "does not tell messages that are sent from the phone" in desk.rows("SELECT last_error FROM runs")[0][0]
+
+
+async def test_a_webhook_address_that_was_set_meanwhile_ends_it_within_the_hour(desk: Listening) -> None:
+    started_at = desk.clock.now()
+
+    async def set_address() -> None:
+        await polled(desk)
+        desk.gateway.settings["webhookUrl"] = "https://secret.example.net/path"
+        desk.clock.passed += HOUR + 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(set_address)
+        with anyio.fail_after(WITHIN), pytest.raises(UsageError, match="exclude each other"):
+            await desk.run(listen)
+    assert all(end <= started_at + WITHIN for _, end in desk.spans())
+
+
+def state_change(desk: Listening, state: str) -> None:
+    body = {"typeWebhook": "stateInstanceChanged", "timestamp": int(desk.clock.now()), "stateInstance": state}
+    desk.gateway.enqueue(body)
+
+
+async def test_a_phone_that_was_unlinked_while_the_computer_slept_leaves_a_hole(desk: Listening) -> None:
+    desk.clock.ahead = -3 * HOUR
+    await desk.drain()
+    desk.clock.ahead = -2 * HOUR
+    state_change(desk, "notAuthorized")
+    desk.clock.ahead = -HOUR
+    state_change(desk, "authorized")
+    say(desk, "after it")
+    desk.clock.ahead = 0
+    awake = int(desk.clock.now())
+    await desk.drain()
+    (first, last), *later = desk.spans()
+    assert last - first <= HOUR + WITHIN
+    assert all(start >= awake for start, _ in later)
+    assert desk.texts() == ["after it"]
+
+
+async def test_messages_of_another_phone_behind_the_news_of_it_are_not_taken_in(desk: Listening) -> None:
+    await desk.drain()
+    ours = desk.gateway.settings["wid"]
+
+    async def link_another_phone() -> None:
+        await polled(desk)
+        desk.gateway.settings["wid"] = OTHER
+        body = dict(desk.gateway.compose(desk.gateway.account.person("Mike").id, "of somebody else"))
+        desk.gateway.deliver(body)
+
+    assert ours
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(link_another_phone)
+        with anyio.fail_after(WITHIN), pytest.raises(UsageError, match="another WhatsApp account"):
+            await desk.run(listen)
+    assert desk.texts() == []
+    assert len(desk.gateway.queue) == 1
+
+
+async def test_a_database_that_another_program_holds_is_waited_for(desk: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply, refusals = Store.apply, 3
+
+    def refuse(store: Store, *rest: Any, **more: Any) -> int:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise StorageError("The disk is full.")
+        return apply(store, *rest, **more)
+
+    async with desk.listening():
+        await polled(desk)
+        monkeypatch.setattr(Store, "apply", refuse)
+        say(desk, "stored in the end")
+        await desk.until(lambda: desk.texts() == ["stored in the end"])
+        await desk.until(lambda: not len(desk.gateway.queue))
+    assert "The disk is full." in desk.rows("SELECT last_error FROM runs")[0][0]
+    assert any(progress.state == "refused" for progress in desk.told)
+    assert desk.rows("SELECT state FROM runs") == [("complete",)]
+
+
+async def test_one_that_cannot_be_stored_does_not_take_others_of_its_transaction_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = Store.apply
+
+    def trip(store: Store, records: Any, *rest: Any, **more: Any) -> int:
+        if any(getattr(record, "name", "") == "Trips" for record in records):
+            raise ZeroDivisionError
+        return apply(store, records, *rest, **more)
+
+    monkeypatch.setattr(Store, "apply", trip)
+    failed: list[str] = []
+    with Store(tmp_path / "a.db") as store:
+        pen = Pen(Writer(store, Ingest(store)))
+
+        async def receive(number: int, name: str) -> None:
+            item = f'{{"id": "1555010{number:04}@c.us", "name": "{name}"}}'
+            try:
+                await pen.receive(Payload("getContacts", 1, (item,)))
+            except ZeroDivisionError:
+                failed.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            for number, name in enumerate(("Alice", "Bob", "Trips", "Carol")):
+                tasks.start_soon(receive, number, name)
+    assert failed == ["Trips"]
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        names = connection.execute("SELECT name FROM contacts ORDER BY name").fetchall()
+    assert [name for (name,) in names if name] == ["Alice", "Bob", "Carol"]
+
+
+def test_a_notification_from_the_future_proves_nothing_while_others_wait_behind_it() -> None:
+    reach = Reach({"listen_mode": "queue", "queue_since": "100", "queue_read_at": "200"}, 5_000)
+    reach.taken(5_000, 99_999)
+    assert (reach.since, reach.until) == (100, 200)
+    reach.taken(5_000, 5_010)  # a clock may be some seconds wrong
+    assert (reach.since, reach.until) == (100, 5_000)
