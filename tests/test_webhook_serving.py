@@ -378,3 +378,69 @@ async def test_what_is_said_on_a_phone_is_pushed_and_stored(tmp_path: Path) -> N
         gateway.settings["webhookUrlToken"] = TOKEN
         await until(lambda: ("the bus is late",) in desk.rows("SELECT content FROM messages"))
         await until(lambda: len(gateway.queue) == 0)
+
+
+async def test_settings_that_are_switched_off_take_back_what_was_claimed_since(tmp_path: Path) -> None:
+    gateway = SmallGateway(faults={"getSettings": flags(webhookUrl="https://x.example")})
+    async with loopback(gateway) as server:
+        client = GreenApi(Credentials(server.url, ID, INSTANCE_TOKEN), rate_scale=1000, clock=Fixed())
+        async with client as api, receiving(tmp_path, gateway=api) as desk:
+            await desk.post(body(1, at=RECEIVED_AT))
+            desk.clock.time += 1800
+            await desk.post(body(2, at=RECEIVED_AT + 1700))
+            assert spans(desk) == [(RECEIVED_AT, RECEIVED_AT + 1700)]
+            gateway.faults["getSettings"] = flags(webhookUrl="https://x.example", incomingWebhook="no")
+            await desk.post(state_change("authorized", at=RECEIVED_AT + 1750))  # a new setting restarts an instance
+            await until(lambda: any("whatsapp-mcp doctor" in line for line in desk.said))
+            await desk.post(body(3, at=RECEIVED_AT + 1780))
+            assert spans(desk) == [(RECEIVED_AT, RECEIVED_AT + 1750)]
+            assert desk.cursors()["queue_since"] == ""
+
+
+def state_change(state: str, *, at: int) -> bytes:
+    return json.dumps({"typeWebhook": "stateInstanceChanged", "timestamp": at, "stateInstance": state}).encode()
+
+
+async def test_what_was_not_asked_at_the_start_is_asked_later_and_proves_nothing_until_then(tmp_path: Path) -> None:
+    gateway = SmallGateway(faults={"getSettings": (401, "")})
+    async with loopback(gateway) as server:
+        client = GreenApi(Credentials(server.url, ID, INSTANCE_TOKEN), rate_scale=1000, clock=Fixed())
+        async with client as api, receiving(tmp_path, gateway=api) as desk:
+            await desk.post(body(1, at=RECEIVED_AT))
+            desk.clock.time += 60
+            await desk.post(body(2, at=RECEIVED_AT + 50))
+            assert spans(desk) == []
+            gateway.faults["getSettings"] = flags(webhookUrl="")
+            await desk.post(state_change("authorized", at=RECEIVED_AT + 55))
+            await until(lambda: any("no webhook address" in line for line in desk.said))
+            await desk.post(body(3, at=RECEIVED_AT + 60))
+            desk.clock.time += 60
+            await desk.post(body(4, at=RECEIVED_AT + 110))
+            assert spans(desk) == [(RECEIVED_AT + 60, RECEIVED_AT + 110)]
+
+
+async def test_another_phone_closes_the_receiver_and_nothing_of_it_is_stored(tmp_path: Path) -> None:
+    gateway = SmallGateway(faults={"getSettings": flags(webhookUrl="https://x.example")})
+    theirs = {**notification(2, "of somebody else"), "instanceData": {"wid": person(9)}}
+    async with loopback(gateway) as server:
+        client = GreenApi(Credentials(server.url, ID, INSTANCE_TOKEN), rate_scale=1000, clock=Fixed())
+        ours = json.dumps({**notification(1), "instanceData": {"wid": OWNER}}).encode()
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with client as api, receiving(tmp_path, gateway=api) as desk:
+                assert await desk.post(ours) == 200
+                gateway.owner = person(9)
+                gateway.faults["getSettings"] = (200, json.dumps({"wid": person(9)}))
+                assert await desk.post(json.dumps(theirs).encode()) == 503
+    assert caught.group_contains(UsageError, match="another WhatsApp account")
+    assert desk.rows("SELECT content FROM messages") == [("hello",)]
+
+
+async def test_a_second_instance_that_posts_here_is_told(tmp_path: Path) -> None:
+    gateway = SmallGateway(faults={"getSettings": flags(webhookUrl="https://x.example")})
+    async with loopback(gateway) as server:
+        client = GreenApi(Credentials(server.url, ID, INSTANCE_TOKEN), rate_scale=1000, clock=Fixed())
+        async with client as api, receiving(tmp_path, gateway=api) as desk:
+            theirs = {**notification(2), "instanceData": {"wid": person(9)}}
+            assert await desk.post(json.dumps(theirs).encode()) == 200
+    assert any("another account" in line for line in desk.said)
+    assert person(9).partition("@")[0] not in " ".join(desk.said)

@@ -112,8 +112,11 @@ def _sync(command: Command, fetch: Callable[..., Awaitable[Outcome]]) -> int:
 
 
 def _outcome_lines(outcome: Outcome) -> Iterator[str]:
-    chats = f"{outcome.chats_done:,} of {outcome.chats_total:,} chats in {duration(outcome.seconds)}"
-    yield f"{chats}: {outcome.messages_seen:,} messages, {outcome.messages_new:,} of them new."
+    if not outcome.chats_total and not outcome.messages_seen:
+        yield f"Nothing is new ({outcome.requests:,} requests in {duration(outcome.seconds)})."
+    else:
+        chats = f"{outcome.chats_done:,} of {outcome.chats_total:,} chats in {duration(outcome.seconds)}"
+        yield f"{chats}: {outcome.messages_seen:,} messages, {outcome.messages_new:,} of them new."
     if outcome.chats_damaged:
         yield f"{outcome.chats_damaged:,} chats have a part that could not be read; the next sync asks for them again."
     if cut := outcome.chats_truncated - outcome.chats_damaged:

@@ -133,11 +133,20 @@ def queue_lines(queue: Queue, zone: ZoneInfo) -> list[str]:
     else:
         since = "" if queue.since is None else f" since {minute(queue.since, zone)}"
         read = "" if queue.read_at is None else f", all known until {minute(queue.read_at, zone)}"
-        heard = f"{queue.told_incoming:,} received and {queue.told_outgoing:,} sent messages told in the last 30 days"
-        missed = f"{queue.missed_incoming:,} and {queue.missed_outgoing:,} not told"
         now = "now" if queue.listens_now else "not now; last"
-        lines = [f"Listening: {now} to {_MODES[queue.mode]}{since}{read}; {heard}, {missed}"]
+        lines = [f"Listening: {now} to {_MODES[queue.mode]}{since}{read}{_heard(queue)}"]
     return [*lines, f"Suspicion: {queue.note} {QUEUE_ADVICE}"] if queue.note else lines
+
+
+def _heard(queue: Queue) -> str:
+    told, missed = queue.told_incoming + queue.told_outgoing, queue.missed_incoming + queue.missed_outgoing
+    if not told and not missed:
+        return ""
+    return (
+        f"; of the last 30 days it brought {told:,} messages, and journals {missed:,} more"
+        if missed
+        else f"; {told:,} messages"
+    )
 
 
 QUEUE_ADVICE: Final = (
