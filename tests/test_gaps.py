@@ -88,6 +88,17 @@ def test_what_cannot_be_had_alone_is_still_said(archive: SmallArchive, dana: int
     assert not known.has_gaps
 
 
+@pytest.mark.parametrize("chat", ["status@broadcast", "120363000000000001@newsletter"])
+def test_of_statuses_and_channels_nothing_is_missing_since_nobody_promised_them(archive: SmallArchive, chat: str) -> None:
+    archive.private(archive.contact("15550100001", "Dana Levi"))
+    stories = archive.insert("chats", whatsapp_chat_id=chat, chat_type="group")
+    archive.insert("receipts", chat_id=stories, whatsapp_message_id="3A01", delivery_status="read")
+    archive.insert("deletions", chat_id=stories, whatsapp_message_id="3A02", deleted_at=1)
+    archive.insert("poll_tallies", chat_id=stories, whatsapp_message_id="3A03", voted_at=1)
+    coverage = archive.queries.status().coverage
+    assert (coverage.missing, coverage.pending) == (0, 0)
+
+
 def test_a_gap_closes_when_its_message_arrives() -> None:
     with Store(":memory:") as store:
         ingest = Ingest(store)

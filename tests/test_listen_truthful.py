@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,7 +17,7 @@ from whatsapp_mcp.demo.running import serve_gateway
 from whatsapp_mcp.errors import StorageError, UsageError
 from whatsapp_mcp.ingest import Ingest
 from whatsapp_mcp.payload import Payload
-from whatsapp_mcp.store import Store
+from whatsapp_mcp.store import Mark, Store
 from whatsapp_mcp.sync.listen import listen
 from whatsapp_mcp.sync.reach import Reach
 from whatsapp_mcp.sync.writing import Pen
@@ -112,11 +111,10 @@ async def test_a_phone_that_was_unlinked_while_the_computer_slept_leaves_a_hole(
 async def test_messages_of_another_phone_are_not_taken_in_before_the_hour_is_over(desk: Listening) -> None:
     async def link_another_phone() -> None:
         await polled(desk)
-        account = desk.gateway.account
-        desk.gateway.account = replace(account, owner=account.person("Mike"))
-        desk.gateway.settings["wid"] = account.person("Mike").id
-        said = notification(1, "of somebody else")
-        desk.gateway.enqueue({**said, "instanceData": {"wid": account.person("Mike").id}})
+        mike = desk.gateway.account.person("Mike")
+        desk.gateway.account.owner = mike
+        desk.gateway.settings["wid"] = mike.id
+        desk.gateway.enqueue({**notification(1, "of somebody else"), "instanceData": {"wid": mike.id}})
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(link_another_phone)
@@ -182,3 +180,17 @@ def test_a_notification_from_the_future_proves_nothing_while_others_wait_behind_
     assert (reach.since, reach.until) == (100, 200)
     reach.taken(5_000, 5_010)  # a clock may be some seconds wrong
     assert (reach.since, reach.until) == (100, 5_000)
+
+
+async def test_the_moment_at_which_the_listening_begins_is_no_hole(desk: Listening) -> None:
+    with Store(desk.path) as store:
+        store.mark_chat(Mark(int(desk.clock.now()), cursors={"journals_since": str(int(desk.clock.now()) - HOUR)}))
+    async with desk.listening():
+        await desk.until(lambda: desk.rows("SELECT 1 FROM runs WHERE kind = 'recent' AND state = 'complete'"))
+        desk.clock.passed += 200
+        await desk.until(lambda: len(desk.rows("SELECT 1 FROM runs WHERE kind = 'recent' AND state = 'complete'")) > 1)
+        desk.clock.passed += 61
+        await polled(desk)
+    (began,) = [start for start, _ in desk.spans()]
+    ((told,),) = desk.rows("SELECT max(until_at) FROM coverage WHERE origin = 'journal'")
+    assert told >= began

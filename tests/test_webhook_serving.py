@@ -419,20 +419,26 @@ async def test_what_was_not_asked_at_the_start_is_asked_later_and_proves_nothing
             assert spans(desk) == [(RECEIVED_AT + 60, RECEIVED_AT + 110)]
 
 
-async def test_another_phone_closes_the_receiver_and_nothing_of_it_is_stored(tmp_path: Path) -> None:
+async def relinked(folder: Path) -> None:
+    """The archive's own notification, and one of the phone that took its place."""
     gateway = SmallGateway(faults={"getSettings": flags(webhookUrl="https://x.example")})
+    ours = {**notification(1), "instanceData": {"wid": OWNER}}
     theirs = {**notification(2, "of somebody else"), "instanceData": {"wid": person(9)}}
     async with loopback(gateway) as server:
         client = GreenApi(Credentials(server.url, ID, INSTANCE_TOKEN), rate_scale=1000, clock=Fixed())
-        ours = json.dumps({**notification(1), "instanceData": {"wid": OWNER}}).encode()
-        with pytest.raises(BaseExceptionGroup) as caught:
-            async with client as api, receiving(tmp_path, gateway=api) as desk:
-                assert await desk.post(ours) == 200
-                gateway.owner = person(9)
-                gateway.faults["getSettings"] = (200, json.dumps({"wid": person(9)}))
-                assert await desk.post(json.dumps(theirs).encode()) == 503
+        async with client as api, receiving(folder, gateway=api) as desk:
+            assert await desk.post(json.dumps(ours).encode()) == 200
+            gateway.owner = person(9)
+            gateway.faults["getSettings"] = (200, json.dumps({"wid": person(9)}))
+            assert await desk.post(json.dumps(theirs).encode()) == 503
+
+
+async def test_another_phone_closes_the_receiver_and_nothing_of_it_is_stored(tmp_path: Path) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await relinked(tmp_path)
     assert caught.group_contains(UsageError, match="another WhatsApp account")
-    assert desk.rows("SELECT content FROM messages") == [("hello",)]
+    with Store(tmp_path / "whatsapp_chats.db") as store:
+        assert store.connection.execute("SELECT content FROM messages").fetchall() == [("hello",)]
 
 
 async def test_a_second_instance_that_posts_here_is_told(tmp_path: Path) -> None:

@@ -299,18 +299,19 @@ CREATE TABLE repairs (
     outcome TEXT NOT NULL,
     PRIMARY KEY (chat_id, whatsapp_message_id)
 ) WITHOUT ROWID;
-CREATE VIEW missing_messages AS
+CREATE VIEW missing_messages AS SELECT chat_id, whatsapp_message_id, noticed_by FROM (
     SELECT DISTINCT chat_id, quoted_whatsapp_message_id AS whatsapp_message_id, 'quote' AS noticed_by FROM messages
         WHERE quoted_message_id IS NULL AND quoted_whatsapp_message_id IS NOT NULL
     UNION ALL SELECT chat_id, whatsapp_message_id, 'receipt' FROM receipts
     UNION ALL SELECT chat_id, whatsapp_message_id, 'deletion' FROM deletions
-        WHERE chat_id NOT IN (SELECT chat_id FROM chats WHERE whatsapp_chat_id = 'status@broadcast')
     UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'edit' FROM message_versions AS t WHERE NOT EXISTS (
         SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
     UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'reaction' FROM reactions AS t WHERE NOT EXISTS (
         SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
     UNION ALL SELECT DISTINCT chat_id, whatsapp_message_id, 'vote' FROM poll_tallies AS t WHERE NOT EXISTS (
-        SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id);
+        SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.whatsapp_message_id = t.whatsapp_message_id)
+    ) AS missing WHERE chat_id NOT IN (
+        SELECT chat_id FROM chats WHERE whatsapp_chat_id LIKE '%@broadcast' OR whatsapp_chat_id LIKE '%@newsletter');
 CREATE VIEW group_events AS
     WITH points AS (
         SELECT group_id, contact_id, from_at AS at FROM group_member_history
@@ -334,7 +335,7 @@ CREATE VIEW group_events AS
 
 ``coverage`` says which time of a chat (``chat_id`` 0: of all chats) is known from which origin: ``history`` (to the bottom),
 ``capped_history``, ``journal``, ``queue``, ``import``. ``missing_messages`` holds ids that something refers to and that were
-never seen, so a gap closes by itself when its message arrives (a status that was deleted before anybody read it is none);
+never seen, so a gap closes by itself when its message arrives (statuses and channels have none: nobody promised them);
 ``repairs`` remembers what the gateway said when it was asked for one. ``messages.origins`` adds up `ASKED`, `TOLD` and
 `IMPORTED`. ``group_member_history`` holds runs: the person was in every snapshot of the group between ``from_at`` and
 ``until_at`` with that role. ``group_events`` tells what changed from one snapshot to the next, at the time of the later one;

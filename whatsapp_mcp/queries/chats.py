@@ -19,7 +19,8 @@ CHAT_KINDS: Final = ("private", "group")
 
 _CHATS: Final = f"""
 SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME}, ch.chat_type, ch.message_count, ch.last_message_at, ch.is_archived,
-    c.phone_number, coalesce(s.sync_progress, CASE ch.whatsapp_chat_id WHEN 'status@broadcast' THEN '' ELSE 'pending' END),
+    c.phone_number, coalesce(s.sync_progress,
+        CASE WHEN ch.whatsapp_chat_id LIKE '%@broadcast' OR ch.whatsapp_chat_id LIKE '%@newsletter' THEN '' ELSE 'pending' END),
     s.oldest_sent_at, s.last_synced_at, s.last_error
 FROM json_each(?) AS wanted JOIN chats AS ch ON ch.chat_id = wanted.value
     LEFT JOIN contacts AS c USING (contact_id) LEFT JOIN sync_status AS s ON s.chat_id = ch.chat_id

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _STATES: Final = f"""
 SELECT count(*), coalesce(sum(s.sync_progress = 'complete'), 0), coalesce(sum(s.sync_progress = 'truncated'), 0),
     coalesce(sum(s.sync_progress = 'failed'), 0), coalesce(sum(s.sync_progress IN ('pending', 'running')), 0),
-    coalesce(sum(s.chat_id IS NULL AND ch.whatsapp_chat_id <> 'status@broadcast'), 0), max(s.last_synced_at),
+    coalesce(sum(s.chat_id IS NULL AND ch.whatsapp_chat_id NOT LIKE '%@broadcast'
+        AND ch.whatsapp_chat_id NOT LIKE '%@newsletter'), 0), max(s.last_synced_at),
     coalesce(sum(ch.message_count), 0), coalesce(sum({gaps.IS_SHRUNK}), 0)
 FROM chats AS ch LEFT JOIN sync_status AS s USING (chat_id)
 """
@@ -28,7 +29,7 @@ def coverage(
     """The coverage of one chat or of the whole archive, as far as it matters for `interval`.
 
     A chat that no sync knows of counts as pending as soon as anything was synced; in an archive that was only imported it
-    does not. Statuses (stories) are no chat with a history.
+    does not. Statuses (stories) and channels are no chats with a history.
     """
     one, values = (" WHERE ch.chat_id = ?", (chat_id,)) if chat_id is not None else ("", ())
     states = connection.execute(_STATES + one, values).fetchone()

@@ -254,6 +254,10 @@ class Store:
         """The newest run of that kind if it did not come to its end, else None."""
         return self.runs.unfinished(kind)
 
+    def run_began(self, run_id: int) -> int:
+        """When a run was begun, in unix seconds."""
+        return self.runs.began(run_id)
+
     def run_counters(self, run_id: int) -> dict[str, int]:
         """The counters of a run so far."""
         return self.runs.counters(run_id)

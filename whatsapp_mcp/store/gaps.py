@@ -16,8 +16,9 @@ from whatsapp_mcp.store.runs import DONE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
+    from whatsapp_mcp.store.ledger import Span
     from whatsapp_mcp.store.people import People
 
 _DAY: Final = 86_400
@@ -62,6 +63,7 @@ _SPANS: Final = f"""
 SELECT whatsapp_chat_id, from_at, until_at FROM coverage JOIN chats USING (chat_id)
 WHERE chat_id <> {ALL_CHATS} AND origin IN ('history', 'capped_history') ORDER BY chat_id, from_at
 """
+_SPANS_OF: Final = "SELECT from_at, until_at FROM coverage WHERE origin IN ('history', 'capped_history')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +158,20 @@ class Gaps:
         )
         return {(chat, message): sent_at for chat, message, sent_at in rows}
 
-    def newest_before(self, moment: int, since: int, *, from_me: bool) -> int | None:
-        """When the newest message of one direction that the gateway gave was sent, if that was from `since` up to `moment`."""
-        row = self._connection.execute(
-            "SELECT m.sent_at FROM messages AS m JOIN chats AS c USING (chat_id) WHERE m.sent_at BETWEEN ? AND ?"
-            f" AND m.from_me = ? AND m.message_type <> 'system' AND {_TOLD} AND {_OF_PEOPLE} ORDER BY m.sent_at DESC LIMIT 1",
-            (since, moment, int(from_me)),
-        ).fetchone()
-        return None if row is None else int(row[0])
+    def newest_before(
+        self, moment: int, since: int, *, from_me: bool, without: Collection[tuple[str, str]] = ()
+    ) -> int | None:
+        """When the newest message of one direction that the gateway gave was sent, if that was from `since` up to `moment`.
+
+        The messages `without` which to look are passed over.
+        """
+        rows = self._connection.execute(
+            "SELECT c.whatsapp_chat_id, m.whatsapp_message_id, m.sent_at FROM messages AS m JOIN chats AS c USING (chat_id)"
+            " WHERE m.sent_at BETWEEN ? AND ?"
+            f" AND m.from_me = ? AND m.message_type <> 'system' AND {_TOLD} AND {_OF_PEOPLE} ORDER BY m.sent_at DESC LIMIT ?",
+            (since, moment, int(from_me), len(without) + 1),
+        )
+        return next((int(sent_at) for chat, message, sent_at in rows if (chat, message) not in without), None)
 
     def knows_any(self, chat: str, messages: Iterable[str], before: int) -> bool:
         """Whether one of these messages of a chat is there and was sent before `before`."""
@@ -190,6 +198,15 @@ class Gaps:
             spans.setdefault(chat, []).append((start, end))
         rows = self._connection.execute(_CHATS, {"now": now})
         return {row[0]: ChatState(*(*row, tuple(spans.get(row[0], ())))) for row in rows}
+
+    def told_before(self, chat: str, span: Span) -> int | None:
+        """Until when an earlier history of the chat told, where what this span adds does not reach back to it; else None."""
+        start, query = span.start, f"{_SPANS_OF} AND chat_id = ? ORDER BY from_at DESC"
+        for first, last in self._connection.execute(query, (self._key(chat),)):
+            if last < start - 1:
+                return int(last)
+            start = min(start, first)
+        return None
 
     def progress(self, chat: str) -> str:
         """A chat's ``sync_progress``; empty for one that no sync knows."""

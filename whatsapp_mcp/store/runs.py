@@ -109,6 +109,10 @@ class Runs:
         row = self._connection.execute(f"SELECT {', '.join(COUNTERS)} FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         return dict(zip(COUNTERS, row or [0] * len(COUNTERS), strict=True))
 
+    def began(self, run_id: int) -> int:
+        """When a run was begun, in unix seconds."""
+        return int(self._connection.execute("SELECT started_at FROM runs WHERE run_id = ?", (run_id,)).fetchone()[0])
+
     def plan(self, run_id: int, chats: Iterable[str]) -> None:
         """Make the chats part of a run; those that it already brought to an end stay as they are."""
         self._connection.executemany(

@@ -25,8 +25,8 @@ from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, Discovery, discover
 from whatsapp_mcp.sync.extras import fetch_extras
 from whatsapp_mcp.sync.history import Expected, Histories, History
 from whatsapp_mcp.sync.instance import concerns_one_method, does_work, done_without, ensure_same_account, ensure_working
-from whatsapp_mcp.sync.marking import CAP_CURSOR, covered_by
-from whatsapp_mcp.sync.position import Position
+from whatsapp_mcp.sync.marking import CAP_CURSOR, covered_by, why_unjoined
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR, Position
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
 
@@ -217,7 +217,7 @@ class _Sweep:
                 await self._store(chat, history)
 
     async def _store(self, chat: str, history: History) -> None:
-        why = history.why_incomplete
+        why = history.why_incomplete or await why_unjoined(self._run, chat, history)
         progress = "truncated" if why else "complete"
         covered = covered_by(chat, history, "capped_history" if why else "history")
         mark = Mark(self._run.now, chat, progress, self._run.run_id, history.length, error=why or None, covered=covered)
@@ -259,6 +259,7 @@ class _Sweep:
         await self._pen.call(self._mark_cut, silent_cap(lengths), {chat: lengths[chat] for chat in cut})
         run.truncated |= cut
         await self._doubt_silent_journals()
+        await self._ensure_position()
         if run.counters.messages_new > _WORTH_COMPACTING:
             await self._compact()
         await fetch_extras(self._gateway, run)
@@ -280,6 +281,13 @@ class _Sweep:
             )
         if silent and not doubted and not self._found.lost_journals:
             await self._journals_are_stored()
+
+    async def _ensure_position(self) -> None:
+        """Without journals the histories told of everything up to the run's begin; there the next recent sync goes on."""
+        store = self._pen.store
+        if await self._pen.call(store.cursor, JOURNALS_CURSOR) is None:
+            position = Position.now(await self._pen.call(store.run_began, self._run.run_id), None)
+            await self._pen.call(store.mark_chat, Mark(self._run.now, cursors=position.cursors()))
 
     async def _compact(self) -> None:
         try:

@@ -36,6 +36,8 @@ _EDGE: Final = 60
 """Seconds at the beginning of a window that may fall out of it on the way to the gateway."""
 _TOO_FRESH: Final = 180
 """A message may be in the queue so many seconds before a journal tells of it, which is up to two minutes behind (docs)."""
+_MOST_ABSENT: Final = 4
+"""A journal loses single messages (Green API tracker #601, #1020); one that lacks a quarter of what is known tells too little."""
 _WELL_INSIDE: Final = 600
 """Seconds behind a window's beginning, at least, where it is not known since when there is news."""
 
@@ -68,6 +70,8 @@ class Judgement:
     """Messages that it must tell of and does not."""
     is_cut: bool = False
     """Whatever is older than some moment is missing, or nobody knows what."""
+    is_patchy: bool = False
+    """So much is absent that it is no proof of what nobody else told."""
 
 
 def journals_for(gateway: GreenApi, minutes: int) -> list[Journal]:
@@ -80,13 +84,17 @@ def journals_for(gateway: GreenApi, minutes: int) -> list[Journal]:
     ]
 
 
-def anchor(store: Store, journals: Collection[Journal], now: int) -> None:
-    """Widen each window to the newest known message of its direction, and note what it must tell of."""
+def anchor(store: Store, journals: Collection[Journal], now: int, noticed: Collection[Key]) -> None:
+    """Widen each window to the newest known message of its direction, and note what it must tell of.
+
+    What was `noticed` never to be told joins nothing.
+    """
     reach = now - WINDOW_MINUTES * 60
     for journal in (journal for journal in journals if journal.of_messages):
-        newest = store.gaps.newest_before(now - journal.minutes * 60 + _EDGE, reach + 2 * _EDGE, from_me=journal.from_me)
         start = now - journal.minutes * 60 + _EDGE
-        if newest is not None and not store.gaps.known_between(start, now - _TOO_FRESH, from_me=journal.from_me):
+        newest = store.gaps.newest_before(start, reach + 2 * _EDGE, from_me=journal.from_me, without=noticed)
+        known = store.gaps.known_between(start, now - _TOO_FRESH, from_me=journal.from_me)
+        if newest is not None and known.keys() <= noticed:
             journal.minutes = min((now - newest) // 60 + 2, WINDOW_MINUTES)
             start = now - journal.minutes * 60 + _EDGE
         journal.known = store.gaps.known_between(start, now - _TOO_FRESH, from_me=journal.from_me)
@@ -154,7 +162,9 @@ def judge(journal: Journal, canonical: Callable[[str], str], noticed: Collection
     start = now - journal.minutes * 60
     is_cut = is_round and oldest > (since if since <= now else start + max(_WELL_INSIDE, journal.minutes * 6))
     is_behind = any(journal.known[key] < oldest for key in absent)
-    return Judgement(absent, is_cut or is_behind or journal.payload.damaged)
+    is_mute = bool(journal.known) and seen.isdisjoint(journal.known)  # though all may have been noticed before
+    is_patchy = len(absent) * _MOST_ABSENT > len(journal.known)
+    return Judgement(absent, is_cut or is_behind or is_mute or journal.payload.damaged, is_patchy)
 
 
 def proven(journals: Collection[Journal], now: int) -> tuple[int, int]:

@@ -39,6 +39,7 @@ from whatsapp_mcp.normalise import (
     told_account,
 )
 from whatsapp_mcp.store import Mark
+from whatsapp_mcp.store.gaps import LAG
 from whatsapp_mcp.sync.emptiness import SHORTEST_POLL, TRIES, Emptiness
 from whatsapp_mcp.sync.instance import account_answers, ensure_working, works
 from whatsapp_mcp.sync.position import JOURNALS_CURSOR
@@ -70,6 +71,8 @@ _MARK: Final = 60.0
 _LOOK: Final = 60.0
 _COMPARE: Final = 3_600.0
 _GLANCE: Final = 5.0
+SETTLED: Final = LAG + 60.0
+"""Seconds after which the journals tell of a moment: without a second look the listening would begin behind a hole."""
 _LONGEST_PAUSE: Final = 60.0
 _TOLD_BY: Final[Mapping[str, str]] = {
     "incomingWebhook": "messages that come in",
@@ -447,6 +450,7 @@ class _Journals:
         self._run = run
         self._every = every
         self._due = math.inf
+        self._is_new = False  # the listening began a moment ago, which no journal tells of yet
 
     def begin(self) -> None:
         """The instance is known: from now on they are asked."""
@@ -454,7 +458,8 @@ class _Journals:
             self.hurry()
 
     def hurry(self) -> None:
-        """Ask at once."""
+        """Ask at once, because a listening begins, and again when the journals reach up to its beginning."""
+        self._is_new = True
         self._due = self._run.clock.monotonic()
 
     async def keep_up(self) -> None:
@@ -462,5 +467,6 @@ class _Journals:
         while self._every:
             await self._run.clock.sleep(_GLANCE)
             if self._run.clock.monotonic() >= self._due:
-                self._due = self._run.clock.monotonic() + self._every
+                self._due = self._run.clock.monotonic() + (min(SETTLED, self._every) if self._is_new else self._every)
+                self._is_new = False
                 await catch_up(self._gateway, self._writer, self._run)

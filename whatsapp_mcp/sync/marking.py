@@ -17,19 +17,30 @@ CAP_CURSOR = "history_cap"
 """The cursor that keeps the length at which the last full run found the gateway to cut histories; empty where it does not."""
 
 _LAST_ITEMS = 5
-"""The oldest message stands at the end (Green API docs, GetChatHistory), but for an edit or a reaction behind it."""
+"""The oldest message stands at the end (Green API docs, GetChatHistory), but for edits and reactions behind it."""
 
 
 def covered_by(chat: str, history: History, origin: str) -> tuple[Span, ...]:
     """The time of which a history tells: from its oldest message to when it was asked for, less what it may be behind."""
     payload = history.payload
-    times = [
-        record.sent_at
-        for item in payload.items[-_LAST_ITEMS:]
-        for record in records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
-        if isinstance(record, Message)
-    ]
+    times: list[int] = []
+    for place, item in enumerate(reversed(payload.items)):
+        if times and place >= _LAST_ITEMS:
+            break
+        records = records_of(payload.origin, item, received_at=payload.received_at, context=payload.context)
+        times += [record.sent_at for record in records if isinstance(record, Message)]
     return (Span(origin, min(times), payload.received_at - LAG, chat),) if times and not payload.damaged else ()
+
+
+async def why_unjoined(run: Run, chat: str, history: History) -> str:
+    """One line for a history that begins after all that an earlier one told, else empty.
+
+    A gateway that cuts histories silently gives less than it was asked for, and nothing else shows it of a single chat.
+    """
+    for span in covered_by(chat, history, "history"):
+        if await run.pen.call(run.pen.store.gaps.told_before, chat, span) is not None:
+            return "The gateway's history does not reach back to what it told before; messages between may be missing."
+    return ""
 
 
 async def whole_mark(run: Run, chat: str, history: History) -> Mark:
@@ -39,6 +50,7 @@ async def whole_mark(run: Run, chat: str, history: History) -> Mark:
     why = history.why_incomplete
     if not why and known_cap == str(history.length):
         why = f"The gateway seems to give no more than {known_cap} messages of a chat; older ones are missing."
+    why = why or await why_unjoined(run, chat, history)
     if why:
         run.truncated.add(chat)
     if history.payload.damaged:

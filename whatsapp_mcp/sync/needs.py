@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsapp_mcp.errors import GatewayError
 from whatsapp_mcp.normalise import normalise
 from whatsapp_mcp.records import Chat
 from whatsapp_mcp.store import Mark
-from whatsapp_mcp.sync.discovery import ASKABLE, CONCERNS_ONE_LIST, WINDOW_MINUTES
+from whatsapp_mcp.sync.discovery import ASKABLE, CONCERNS_ONE_LIST, WINDOW_MINUTES, damaged_note
 from whatsapp_mcp.sync.instance import concerns_one_method, done_without
 from whatsapp_mcp.sync.reconciling import Reconciliation, Wanted
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.store import Store
     from whatsapp_mcp.store.gaps import ChatState
+    from whatsapp_mcp.sync.position import Outage
     from whatsapp_mcp.sync.running import Run
 
 COUNTS: Final = (100,)
@@ -38,6 +39,15 @@ _TRIES: Final = 3
 _WEEK: Final = 7 * 86_400
 _SHRUNK_CURSOR: Final = "shrunk_histories"
 """The cursor that keeps for which length each shrunken history was asked again: that happens once at once, and then weekly."""
+
+
+class Filled(NamedTuple):
+    """Whether histories told what journals did not."""
+
+    journals: bool
+    """Of what they kept back within their window."""
+    outage: bool
+    """Of the time before it."""
 
 
 @dataclass(slots=True)
@@ -53,44 +63,50 @@ class Needs:
     absent: Sequence[str]
     """The chats of which a journal did not tell a message that it should have told."""
 
-    async def meet(self, *, are_cut: bool, outage_since: int | None) -> bool:
-        """Ask whoever must be asked; False where what the journals did not tell is still not known.
+    async def meet(self, *, are_cut: bool, outage: Outage | None) -> Filled:
+        """Ask whoever must be asked; returns what is known now of all that the journals did not tell.
 
         Raises what concerns the whole instance.
         """
         asking = Reconciliation(self.gateway, self.run, COUNTS)
         asking.count_in(self.told)
-        is_filled = True
-        if outage_since is not None:
-            is_filled = await self._ask_everybody(asking, outage_since)
-        elif self.absent or are_cut:
+        must_list = are_cut or outage is not None
+        listed = await listed_chats(self.gateway, self.run) if must_list else {}
+        if outage is not None:
+            await self._ask_everybody(asking, outage, listed)
+        is_over = not asking.is_denied and listed is not None
+        if self.absent or are_cut:
             states = await self._states()
-            await asking.ask_all(_wanted(chat, states, self.before) for chat in dict.fromkeys(self.absent))
-            is_filled = not are_cut or await self._ask_by_activity(asking, states)
-        is_filled = is_filled and not asking.is_denied
+            absent = [chat for chat in dict.fromkeys(self.absent) if chat not in asking.tried]
+            await asking.ask_all(_wanted(chat, states, self.before) for chat in absent)
+            if are_cut:
+                await self._ask_by_activity(asking, states, listed)
+        is_told = not (self.absent or are_cut) or (not asking.is_denied and listed is not None)
         await self._ask_the_needy(asking)
-        return is_filled
+        return Filled(journals=is_told, outage=outage is None or is_over)
 
-    async def _ask_everybody(self, asking: Reconciliation, since: int) -> bool:
-        """All chats but those whose history was had while the journals reach back: so a run that was stopped goes on."""
-        listed = await listed_chats(self.gateway, self.run)
+    async def _ask_everybody(self, asking: Reconciliation, outage: Outage, listed: Mapping[str, str] | None) -> None:
+        """All chats but those whose histories tell of the whole outage: so a run that was stopped goes on."""
         states = await self._states()
-        reached = self.run.now - WINDOW_MINUTES * 60
         chats = [
             chat
             for chat in dict.fromkeys([*(listed or {}), *filter(ASKABLE.fullmatch, states)])
-            if not (chat in states and states[chat].tells(since, reached))
+            if not (chat in states and states[chat].tells(*outage))
         ]
-        days = (self.run.now - since) // 86_400
-        self.run.note(
-            f"The last sync was {days} days ago, and the journals reach {WINDOW_MINUTES // 1440} days back: the histories of"
-            f" {len(chats)} chats were asked for what lies between."
+        start, end = outage
+        reached = self.run.now - WINDOW_MINUTES * 60
+        what = (
+            f"The last sync was {(self.run.now - start) // 86_400} days ago, and the journals reach"
+            f" {WINDOW_MINUTES // 1440} days back"
+            if end >= reached
+            else f"A pause of {(end - start) // 86_400} days that the journals did not reach over was not made up for yet"
         )
-        await asking.ask_all(_wanted(chat, states, since, listed) for chat in chats)
-        return listed is not None
+        self.run.note(f"{what}: the histories of {len(chats)} chats were asked for what lies between.")
+        await asking.ask_all(_wanted(chat, states, start, listed) for chat in chats)
 
-    async def _ask_by_activity(self, asking: Reconciliation, states: Mapping[str, ChatState]) -> bool:
-        listed = await listed_chats(self.gateway, self.run)
+    async def _ask_by_activity(
+        self, asking: Reconciliation, states: Mapping[str, ChatState], listed: Mapping[str, str] | None
+    ) -> None:
         order = (
             chat for chat in (states if listed is None else listed) if ASKABLE.fullmatch(chat) and chat not in asking.tried
         )
@@ -99,7 +115,6 @@ class Needs:
             f"The most recently active chats were asked one by one, until {QUIET_CHATS} in a row had nothing new; the sweep"
             " looks at the rest."
         )
-        return listed is not None
 
     async def _ask_the_needy(self, asking: Reconciliation) -> None:
         run = self.run
@@ -166,7 +181,8 @@ def _remember_shrunk(store: Store, asked: Mapping[str, int], now: int) -> None:
 async def listed_chats(gateway: GreenApi, run: Run) -> dict[str, str] | None:
     """The chats in the gateway's order, the most recently active first, with the ids under which it lists them.
 
-    None, and a note, where the list alone cannot be had; raises what concerns the whole instance.
+    None, and a note, where the list alone cannot be had whole: an empty one means "not yet" where chats are known (Green API
+    docs, GetContacts). Raises what concerns the whole instance.
     """
     try:
         payload = await gateway.get_chats()
@@ -177,6 +193,12 @@ async def listed_chats(gateway: GreenApi, run: Run) -> dict[str, str] | None:
         return None
     await run.pen.receive(payload)
     ids = [record.id for record in normalise(payload) if isinstance(record, Chat) and ASKABLE.fullmatch(record.id)]
+    if payload.damaged:
+        run.note(damaged_note("getChats"), missing=True)
+        return None
+    if not ids and await run.pen.call(run.pen.store.known_chats):
+        run.note("getChats: the gateway gave nothing, though there are chats.", missing=True)
+        return None
     return await run.pen.call(lambda: dict(_named(ids, run.pen.store)))
 
 

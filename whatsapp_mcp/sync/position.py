@@ -18,6 +18,12 @@ GATEWAY_CURSOR: Final = "journals_since_at_gateway"
 NOTICED_CURSOR: Final = "journals_keep_back"
 """The messages that a journal did not tell though it should have: their chats were asked, once."""
 
+OUTAGE_CURSOR: Final = "outage_to_fill"
+"""The cursor that keeps from when to when the journals did not reach, as long as not all histories told of it: JSON."""
+
+Outage = tuple[int, int]
+"""The first and the last unix second of which no journal told."""
+
 _REMEMBERED: Final = 500
 _CLOCKS_AGREE: Final = 120
 """Seconds by which two clocks may count the same pause differently."""
@@ -32,6 +38,8 @@ class Position:
     theirs: int | None = None
     """Unix seconds by the gateway's clock."""
     noticed: tuple[tuple[str, str], ...] = ()
+    outage: Outage | None = None
+    """An earlier pause of which some histories did not tell yet."""
 
     @classmethod
     def now(cls, moment: int, ahead: float | None) -> Position:
@@ -62,4 +70,12 @@ def position_of(store: Store) -> Position:
         int(store.cursor(JOURNALS_CURSOR) or 0),
         int(theirs) if theirs else None,
         tuple((chat, message) for chat, message in json.loads(noticed or "[]")),
+        _outage_in(store.cursor(OUTAGE_CURSOR)),
     )
+
+
+def _outage_in(stored: str | None) -> Outage | None:
+    if not stored:
+        return None
+    start, end = json.loads(stored)
+    return int(start), int(end)

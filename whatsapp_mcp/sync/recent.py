@@ -17,6 +17,7 @@ The position moves on only when both journals of messages were stored, so a run 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -27,8 +28,8 @@ from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, damaged_note
 from whatsapp_mcp.sync.extras import fetch_extras
 from whatsapp_mcp.sync.instance import done_without, ensure_ready
 from whatsapp_mcp.sync.journals import Journal, Judgement, anchor, ask, ensure_expected, journals_for, judge, proven, receive
-from whatsapp_mcp.sync.needs import Needs
-from whatsapp_mcp.sync.position import JOURNALS_CURSOR, Position, position_of
+from whatsapp_mcp.sync.needs import Filled, Needs
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR, OUTAGE_CURSOR, Outage, Position, position_of
 from whatsapp_mcp.sync.repair import repair
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
@@ -93,20 +94,24 @@ class _CatchUp:
         absent = [chat for judged in judgements.values() for chat, _ in judged.absent]
         needs = Needs(self._gateway, self._run, self._began - _window(self._elapsed) * 60, chats, absent)
         are_cut = any(judged.is_cut for judged in judgements.values())
-        is_filled = await needs.meet(are_cut=are_cut, outage_since=self._since.ours if self._is_outage else None)
-        if not is_filled:
+        filled = await needs.meet(are_cut=are_cut, outage=self._outage)
+        if not (filled.journals and filled.outage):
             self._give_up_or_tell(journals, judgements)
-        await self._move_on(journals, judgements, is_filled=is_filled)
+        await self._move_on(journals, judgements, filled)
         if found := await repair(self._gateway, self._run):
             self._run.note(f"{found} messages that others refer to were missing, and are here now.")
 
     @property
-    def _is_outage(self) -> bool:
-        return self._elapsed > (WINDOW_MINUTES - OVERLAP_MINUTES) * 60
+    def _outage(self) -> Outage | None:
+        """What the journals do not reach over: this pause, and an earlier one of which not all histories told yet."""
+        earlier = self._since.outage
+        if self._elapsed <= (WINDOW_MINUTES - OVERLAP_MINUTES) * 60:
+            return earlier
+        return min(self._since.ours, *(earlier or ())), self._began - WINDOW_MINUTES * 60
 
     async def _fetch(self, journals: list[Journal]) -> None:
         pen = self._run.pen
-        await pen.call(anchor, pen.store, journals, self._began)
+        await pen.call(anchor, pen.store, journals, self._began, frozenset(self._since.noticed))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._ask_settings)
             tasks.start_soon(ask, journals)
@@ -162,17 +167,22 @@ class _CatchUp:
             if judged.absent or judged.is_cut:
                 self._run.note(f"{name} did not tell everything; histories were asked for what it kept back.")
 
-    async def _move_on(self, journals: list[Journal], judgements: dict[str, Judgement], *, is_filled: bool) -> None:
-        """The position moves on where nothing is lost by it: the journals came whole, or histories told what they did not."""
+    async def _move_on(self, journals: list[Journal], judgements: dict[str, Judgement], filled: Filled) -> None:
+        """The position moves on where nothing is lost by it: the journals came whole, or histories told what they did not.
+
+        An outage that is not filled yet is remembered beside it, so that the histories that were had need not be had again.
+        """
         of_messages = _of_messages(journals)
-        is_whole = not any(judged.is_cut or judged.absent for judged in judgements.values())
+        is_whole = not any(judged.is_cut or judged.is_patchy for judged in judgements.values())
         is_damaged = any(journal.payload is not None and journal.payload.damaged for journal in of_messages)
-        if is_damaged or not is_filled:
+        if is_damaged or not filled.journals:
             return
         position = Position.now(self._began, self._gateway.gateway_ahead)
         absent = [key for judged in judgements.values() for key in judged.absent]
         covered = (Span("journal", *proven(journals, self._began)),) if is_whole else ()
-        mark = Mark(self._run.now, cursors=position.cursors(self._since.noticed, absent), covered=covered)
+        outage = "" if filled.outage else json.dumps(self._outage)
+        cursors = position.cursors(self._since.noticed, absent) | {OUTAGE_CURSOR: outage}
+        mark = Mark(self._run.now, cursors=cursors, covered=covered)
         await self._run.pen.call(self._run.pen.store.mark_chat, mark)
 
 

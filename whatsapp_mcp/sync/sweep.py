@@ -37,8 +37,10 @@ EVERY: Final = 20 * 3_600
 """Seconds after which an active chat is compared again: a day, for a job that does not begin on the second."""
 ROUND: Final = 28
 """Runs, one a day, after which every chat's whole history was compared."""
+AT_ONCE: Final = 1_000
+"""Histories in one run, a quarter of an hour and more; what is due beyond waits for the next."""
 _TRIES: Final = 3
-"""A chat that failed as often in a row is tried after all others, so that such chats do not take the whole share."""
+"""A chat that failed as often in a row comes round with its like alone, so that such chats do not take the whole share."""
 _CONCERN_ONE_GROUP: Final = (Unreachable, RateLimited, UnreadableAnswer)
 
 
@@ -59,8 +61,10 @@ async def sweep(gateway: GreenApi, writer: Writer, clock: Clock, *, report: Repo
         listed = await listed_chats(gateway, run) or {}
         states = await run.pen.call(run.pen.store.gaps.chats, run.now)
         wanted = due(states, listed, run.now)
+        if len(wanted) > AT_ONCE:
+            run.note(f"{len(wanted) - AT_ONCE} more chats are due; the next sweep goes on with them.", missing=True)
         await run.enter("histories")
-        await _compare(gateway, run, wanted, {chat for chat, state in states.items() if state.is_done})
+        await _compare(gateway, run, wanted[:AT_ONCE], {chat for chat, state in states.items() if state.is_done})
         await run.end_as_it_went()
     return run.outcome()
 
@@ -88,8 +92,9 @@ def due(states: Mapping[str, ChatState], listed: Mapping[str, str], now: int) ->
     """
     known = [state for chat, state in states.items() if ASKABLE.fullmatch(chat) and (state.progress or chat in listed)]
     new = [Wanted(chat, None, asked_as) for chat, asked_as in listed.items() if chat not in states]
-    share = {state.chat for state in _share(known, len(known) + len(new), now)}
-    active = [state for state in known if state.verified_at <= now - EVERY and state.last_message_at > state.verified_at]
+    healthy = [state for state in known if state.errors < _TRIES]
+    share = {state.chat for state in [*_share(healthy, len(healthy) + len(new), now), *_failing(known)]}
+    active = [state for state in healthy if state.verified_at <= now - EVERY and state.last_message_at > state.verified_at]
     chosen = {state.chat: state for state in [*active, *known] if state in active or state.chat in share}
     order = sorted(chosen.values(), key=lambda state: state.verified_at)
     return [
@@ -101,9 +106,15 @@ def due(states: Mapping[str, ChatState], listed: Mapping[str, str], now: int) ->
 def _share(known: Sequence[ChatState], chats: int, now: int) -> Iterable[ChatState]:
     """The chats whose whole history is due: those had longest ago, less what was had today by whatever way."""
     old = [state for state in known if state.whole_at <= now - EVERY]
-    old.sort(key=lambda state: (state.errors >= _TRIES, state.whole_at))
+    old.sort(key=lambda state: state.whole_at)
     today = len(known) - len(old)
     return old[: max(0, ceil(chats / ROUND) - today)]
+
+
+def _failing(known: Sequence[ChatState]) -> Iterable[ChatState]:
+    """Of the chats that always fail those that were tried least, so that each has its turn within a round."""
+    failing = sorted((state for state in known if state.errors >= _TRIES), key=lambda state: state.errors)
+    return failing[: ceil(len(failing) / ROUND)]
 
 
 async def _compare(gateway: GreenApi, run: Run, wanted: Sequence[Wanted], done: Collection[str]) -> None:

@@ -17,6 +17,7 @@ from whatsapp_mcp.greenapi.client import Statistics
 from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, told_account
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.instance import account_answers
+from whatsapp_mcp.sync.listen import SETTLED
 from whatsapp_mcp.sync.position import JOURNALS_CURSOR
 from whatsapp_mcp.sync.reach import MODE, WEBHOOK
 from whatsapp_mcp.sync.recent import sync_recent
@@ -317,10 +318,21 @@ class _Listening:
         self.run.tell()
 
     async def catch_up_now_and_then(self, gateway: GreenApi, every: float) -> None:
-        """Ask the journals, now and again and again: they know what notifications missed (Green API tracker #601, #1118)."""
+        """Ask the journals, now and again and again: they know what notifications missed (Green API tracker #601, #1118).
+
+        Sooner where a listening began anew, as soon as they reach up to its beginning.
+        """
+        clock, reached = self.run.clock, self._proof.since
         while True:
             await self._try(lambda: self._catch_up(gateway))
-            await self.run.clock.sleep(every)
+            due = clock.monotonic() + every
+            while clock.monotonic() < due and not self._is_reached(reached):
+                await clock.sleep(min(every, SETTLED))
+            reached = self._proof.since
+
+    def _is_reached(self, before: int | None) -> bool:
+        since = self._proof.since
+        return since not in {None, before} and self.run.now >= (since or 0) + SETTLED
 
     async def _catch_up(self, gateway: GreenApi) -> None:
         pen = self.run.pen
