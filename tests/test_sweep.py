@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -156,9 +158,43 @@ def test_a_chat_verified_within_a_day_waits_and_counts_for_the_share() -> None:
     assert wanted(recent, state(2, last=50, whole=30)) == []
 
 
-def test_chats_that_always_fail_do_not_take_the_share_from_others() -> None:
-    failing = [ChatState(f"1555010{number:04d}@c.us", 0, 0, "failed", 3, 0, 0, 0) for number in range(10)]
-    assert [one.chat for one in wanted(*failing, state(99, last=90, whole=40))] == [state(99).chat]
+def test_chats_that_always_fail_come_round_by_themselves_and_take_no_share_from_others() -> None:
+    failing = [ChatState(f"1555010{number:04d}@c.us", NOW, 9, "failed", 12 - number, 0, 5, 5) for number in range(10)]
+    assert {one.chat for one in wanted(*failing, state(99, last=90, whole=40))} == {state(99).chat, failing[-1].chat}
+
+
+async def test_histories_that_fail_for_ever_are_not_asked_every_day(d: AccountDesk) -> None:
+    await d.full()
+    d.gateway.faults.failing_chats = dict.fromkeys(d.account.chat_ids[:10], 400)
+    days: Counter[str] = Counter()
+    for day in range(24):
+        d.wait(DAY)
+        before = len(d.gateway.requests)
+        await d.sweep()
+        if day >= 14:
+            asked = {str(request.arguments.get("chatId")) for request in d.gateway.requests[before:]}
+            days.update(asked.intersection(d.account.chat_ids[:10]))
+    assert 5 <= days.total() <= 2 * 10
+
+
+async def test_so_many_chats_are_due_that_the_rest_waits_for_the_next_sweep(
+    d: AccountDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["whatsapp_mcp.sync.sweep"], "AT_ONCE", 5)
+    await d.full()
+    d.wait(DAY)
+    lost = [d.deliver(chat, f"lost in chat {chat}", journal=False, queue=False) for chat in range(12)]
+    for chat in range(12):
+        d.deliver(chat, f"told in chat {chat}")
+    await d.recent()
+    d.wait(DAY)
+    outcome = await d.sweep()
+    assert outcome.state == "partial"
+    assert any("more chats are due" in note for note in outcome.notes)
+    assert d.asked["getChatHistory"] == 5
+    for _ in range(2):
+        await d.sweep()
+    assert {entry.content for entry in lost} <= d.texts()
 
 
 def test_a_chat_that_only_a_list_names_is_asked_as_a_whole() -> None:

@@ -132,7 +132,7 @@ async def test_a_list_that_stays_away_makes_the_run_partial_and_is_kept(
 
 
 @pytest.mark.parametrize("fault", [Fault.EMPTY, Fault.CUT_OFF, Fault.SERVER_ERROR])
-async def test_a_journal_that_stays_away_makes_the_run_partial_and_no_position(
+async def test_a_journal_that_stays_away_makes_the_run_partial_and_is_asked_for_all_its_days_next_time(
     gateway: Gateway, tmp_path: Path, fault: Fault
 ) -> None:
     gateway.deliver(gateway.compose(make_account(size=SMALL).chat_ids[0], "today"))
@@ -140,7 +140,11 @@ async def test_a_journal_that_stays_away_makes_the_run_partial_and_no_position(
     outcome = await run(full_sync, gateway, tmp_path / "a.db")
     assert outcome.state == "partial"
     assert any("lastIncomingMessages" in note for note in outcome.notes)
-    assert rows(tmp_path / "a.db", "SELECT count(*) FROM cursors WHERE name = 'journals_since'") == [(0,)]
+    assert rows(tmp_path / "a.db", "SELECT count(*) FROM coverage WHERE chat_id = 0") == [(0,)]
+    gateway.faults.clear()
+    assert (await run(sync_recent, gateway, tmp_path / "a.db")).state == "complete"
+    asked = [request.arguments["minutes"] for request in gateway.requests if request.method == "lastIncomingMessages"]
+    assert int(asked[-1]) > 26_000
 
 
 async def test_a_sweep_asks_also_for_chats_that_no_list_names_any_more(gateway: Gateway, tmp_path: Path) -> None:

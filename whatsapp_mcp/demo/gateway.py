@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -107,6 +108,8 @@ class Gateway(Instance):
         response = await visit.response(arrived)
         status = response.status_code if response else 0
         self.requests.append(Seen(visit.method, arrived, status, visit.arguments))
+        if response is not None:
+            response.headers["Date"] = formatdate(self.now, usegmt=True)
         if response is not None and visit.fault is Fault.BROKEN_CONNECTION:
             await _break_off(response, send)
         elif response is not None:

@@ -44,7 +44,7 @@ def serve_gateway(
         gateway = Gateway(account or make_account(), url, **options, faults=faults)
         config = uvicorn.Config(
             gateway, lifespan="off", ws="none", log_config=None, log_level="critical", access_log=False,
-            timeout_keep_alive=30, timeout_graceful_shutdown=1,
+            date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=_run, args=(server, listener, gateway), name="gateway", daemon=True)

@@ -158,9 +158,7 @@ class Gaps:
         )
         return {(chat, message): sent_at for chat, message, sent_at in rows}
 
-    def newest_before(
-        self, moment: int, since: int, *, from_me: bool, without: Collection[tuple[str, str]] = ()
-    ) -> int | None:
+    def newest_before(self, moment: int, since: int, *, from_me: bool, without: Collection[tuple[str, str]] = ()) -> int | None:
         """When the newest message of one direction that the gateway gave was sent, if that was from `since` up to `moment`.
 
         The messages `without` which to look are passed over.

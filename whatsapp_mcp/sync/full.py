@@ -26,7 +26,7 @@ from whatsapp_mcp.sync.extras import fetch_extras
 from whatsapp_mcp.sync.history import Expected, Histories, History
 from whatsapp_mcp.sync.instance import concerns_one_method, does_work, done_without, ensure_same_account, ensure_working
 from whatsapp_mcp.sync.marking import CAP_CURSOR, covered_by, why_unjoined
-from whatsapp_mcp.sync.position import JOURNALS_CURSOR, Position
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR, Position, beyond_doubt
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
 
@@ -127,7 +127,8 @@ class _Sweep:
 
     async def _journals_are_stored(self) -> None:
         position = Position.now(self._began, self._gateway.gateway_ahead)
-        covered = (Span("journal", self._began - WINDOW_MINUTES * 60, self._began - LAG),)
+        asked_at = self._began + min(beyond_doubt(self._gateway.gateway_ahead or 0), 0)
+        covered = (Span("journal", asked_at - WINDOW_MINUTES * 60, asked_at - LAG),)
         mark = Mark(self._began, cursors=position.cursors(), covered=covered)
         await self._pen.call(self._pen.store.mark_chat, mark)
 
@@ -283,10 +284,14 @@ class _Sweep:
             await self._journals_are_stored()
 
     async def _ensure_position(self) -> None:
-        """Without journals the histories told of everything up to the run's begin; there the next recent sync goes on."""
+        """Without journals the histories told of everything up to the run's begin: the next recent sync can go on from there.
+
+        It asks the journals as far back as they reach, because they may tell of chats that no list names.
+        """
         store = self._pen.store
         if await self._pen.call(store.cursor, JOURNALS_CURSOR) is None:
-            position = Position.now(await self._pen.call(store.run_began, self._run.run_id), None)
+            began = await self._pen.call(store.run_began, self._run.run_id)
+            position = Position.now(began - _WINDOW_SECONDS, None)
             await self._pen.call(store.mark_chat, Mark(self._run.now, cursors=position.cursors()))
 
     async def _compact(self) -> None:

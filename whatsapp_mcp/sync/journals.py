@@ -2,8 +2,9 @@
 
 Three signs show what a journal keeps back: a part that cannot be read; a length that is a round number, while its oldest item
 does not reach back to the last success; and messages that the archive knows from within the window, and the journal does not
-tell. So that there is always such a message, the window of each direction reaches back to the newest one that is known: a
-journal that tells of it, and of all the rest, joins what was known without a seam.
+tell. One that tells none of these is mute, and nothing is proven by it. So that there is always such a message, the window of
+each direction reaches back to the newest one that is known: a journal that tells of it, and of all the rest, joins what was
+known without a seam.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from whatsapp_mcp.sync.instance import concerns_one_method
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Set as AbstractSet
 
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.payload import Payload
@@ -37,7 +39,7 @@ _EDGE: Final = 60
 _TOO_FRESH: Final = 180
 """A message may be in the queue so many seconds before a journal tells of it, which is up to two minutes behind (docs)."""
 _MOST_ABSENT: Final = 4
-"""A journal loses single messages (Green API tracker #601, #1020); one that lacks a quarter of what is known tells too little."""
+"""A journal loses single messages (Green API tracker #601, #1020), but one that lacks more than a quarter is no witness."""
 _WELL_INSIDE: Final = 600
 """Seconds behind a window's beginning, at least, where it is not known since when there is news."""
 
@@ -84,7 +86,7 @@ def journals_for(gateway: GreenApi, minutes: int) -> list[Journal]:
     ]
 
 
-def anchor(store: Store, journals: Collection[Journal], now: int, noticed: Collection[Key]) -> None:
+def anchor(store: Store, journals: Collection[Journal], now: int, noticed: AbstractSet[Key]) -> None:
     """Widen each window to the newest known message of its direction, and note what it must tell of.
 
     What was `noticed` never to be told joins nothing.

@@ -62,6 +62,8 @@ class Needs:
     """The chats of which the journals brought something new."""
     absent: Sequence[str]
     """The chats of which a journal did not tell a message that it should have told."""
+    was_set_back: bool = False
+    """Our clock was set back over the outage, so that what was verified before it looks as if it were verified since."""
 
     async def meet(self, *, are_cut: bool, outage: Outage | None) -> Filled:
         """Ask whoever must be asked; returns what is known now of all that the journals did not tell.
@@ -91,7 +93,7 @@ class Needs:
         chats = [
             chat
             for chat in dict.fromkeys([*(listed or {}), *filter(ASKABLE.fullmatch, states)])
-            if not (chat in states and states[chat].tells(*outage))
+            if self.was_set_back or not (chat in states and states[chat].tells(*outage))
         ]
         start, end = outage
         reached = self.run.now - WINDOW_MINUTES * 60
@@ -196,7 +198,7 @@ async def listed_chats(gateway: GreenApi, run: Run) -> dict[str, str] | None:
     if payload.damaged:
         run.note(damaged_note("getChats"), missing=True)
         return None
-    if not ids and await run.pen.call(run.pen.store.known_chats):
+    if not ids and bool(await run.pen.call(run.pen.store.known_chats)):
         run.note("getChats: the gateway gave nothing, though there are chats.", missing=True)
         return None
     return await run.pen.call(lambda: dict(_named(ids, run.pen.store)))

@@ -46,12 +46,17 @@ class Position:
         """The position of this moment; the gateway's clock is `ahead` of ours by so many seconds."""
         return cls(moment, None if ahead is None else int(moment + ahead))
 
+    @property
+    def ahead(self) -> int:
+        """By how many seconds the gateway's clock was ahead of ours then; 0 where they agreed, or it did not say."""
+        return 0 if self.theirs is None else beyond_doubt(self.theirs - self.ours)
+
     def lost_since(self, moment: int, ahead: float | None) -> int:
         """By how many seconds more the gateway's clock went on than ours since this position; 0 where they agree."""
         if self.theirs is None or ahead is None:
             return 0
         lost = int(moment + ahead) - self.theirs - max(moment - self.ours, 0)
-        return lost if lost > _CLOCKS_AGREE else 0
+        return max(beyond_doubt(lost), 0)
 
     def cursors(self, noticed: Iterable[tuple[str, str]] = (), more: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
         """The cursors that keep this position."""
@@ -61,6 +66,11 @@ class Position:
             GATEWAY_CURSOR: "" if self.theirs is None else str(self.theirs),
             NOTICED_CURSOR: json.dumps(kept),
         }
+
+
+def beyond_doubt(seconds: float) -> int:
+    """A difference of two clocks, 0 where it is too small to be more than a slow answer."""
+    return int(seconds) if abs(seconds) > _CLOCKS_AGREE else 0
 
 
 def position_of(store: Store) -> Position:

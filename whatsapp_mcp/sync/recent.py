@@ -29,7 +29,7 @@ from whatsapp_mcp.sync.extras import fetch_extras
 from whatsapp_mcp.sync.instance import done_without, ensure_ready
 from whatsapp_mcp.sync.journals import Journal, Judgement, anchor, ask, ensure_expected, journals_for, judge, proven, receive
 from whatsapp_mcp.sync.needs import Filled, Needs
-from whatsapp_mcp.sync.position import JOURNALS_CURSOR, OUTAGE_CURSOR, Outage, Position, position_of
+from whatsapp_mcp.sync.position import JOURNALS_CURSOR, OUTAGE_CURSOR, Outage, Position, beyond_doubt, position_of
 from whatsapp_mcp.sync.repair import repair
 from whatsapp_mcp.sync.running import Run, closing
 from whatsapp_mcp.sync.writing import Pen
@@ -79,6 +79,9 @@ class _CatchUp:
         self._began = run.now
         self._elapsed = run.now - since.ours
         """Seconds since the last success; less than nothing where the clock went back."""
+        self._there = self._began + since.ahead
+        """The gateway's time, by which its windows and the messages' own times go."""
+        self._was_set_back = False
         self._said: Payload | None = None
         self._doubt: GatewayError | None = None
 
@@ -92,7 +95,7 @@ class _CatchUp:
         self._tell(journals, judgements)
         await self._run.enter("histories")
         absent = [chat for judged in judgements.values() for chat, _ in judged.absent]
-        needs = Needs(self._gateway, self._run, self._began - _window(self._elapsed) * 60, chats, absent)
+        needs = Needs(self._gateway, self._run, self._there - _window(self._elapsed) * 60, chats, absent, self._was_set_back)
         are_cut = any(judged.is_cut for judged in judgements.values())
         filled = await needs.meet(are_cut=are_cut, outage=self._outage)
         if not (filled.journals and filled.outage):
@@ -102,16 +105,22 @@ class _CatchUp:
             self._run.note(f"{found} messages that others refer to were missing, and are here now.")
 
     @property
+    def _is_too_long(self) -> bool:
+        return self._elapsed > (WINDOW_MINUTES - OVERLAP_MINUTES) * 60
+
+    @property
     def _outage(self) -> Outage | None:
         """What the journals do not reach over: this pause, and an earlier one of which not all histories told yet."""
         earlier = self._since.outage
-        if self._elapsed <= (WINDOW_MINUTES - OVERLAP_MINUTES) * 60:
+        if self._is_too_long and self._was_set_back and self._since.theirs is not None:
+            return self._since.theirs, self._there - WINDOW_MINUTES * 60
+        if not self._is_too_long:
             return earlier
-        return min(self._since.ours, *(earlier or ())), self._began - WINDOW_MINUTES * 60
+        return min((self._since.ours, *(earlier or ()))), self._began - WINDOW_MINUTES * 60
 
     async def _fetch(self, journals: list[Journal]) -> None:
         pen = self._run.pen
-        await pen.call(anchor, pen.store, journals, self._began, frozenset(self._since.noticed))
+        await self._anchor(journals)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._ask_settings)
             tasks.start_soon(ask, journals)
@@ -120,7 +129,24 @@ class _CatchUp:
         for payload in await ensure_ready(self._gateway, pen, self._run.clock, self._said):
             await pen.receive(payload)
         self._widen(journals)
+        await self._set_clock(journals)
         await ask(journals)
+
+    async def _anchor(self, journals: list[Journal]) -> None:
+        noticed = frozenset(self._since.noticed)
+        await self._run.pen.call(anchor, self._run.pen.store, journals, self._there, noticed)
+
+    async def _set_clock(self, journals: list[Journal]) -> None:
+        """Where the gateway's clock is not as far from ours as the last time, its windows began elsewhere than expected."""
+        there = self._began + beyond_doubt(self._gateway.gateway_ahead or 0)
+        if not beyond_doubt(there - self._there):
+            return
+        self._there = there
+        asked = {journal.name: journal.minutes for journal in journals}
+        await self._anchor(journals)
+        for journal in journals:
+            if journal.minutes > asked[journal.name]:
+                journal.payload = None
 
     async def _ask_settings(self) -> None:
         try:
@@ -134,6 +160,7 @@ class _CatchUp:
         if behind <= 0:
             return
         self._elapsed = max(self._elapsed, 0) + behind
+        self._was_set_back = True
         for journal in journals:
             if journal.minutes < _window(self._elapsed):
                 journal.minutes, journal.payload = _window(self._elapsed), None
@@ -144,8 +171,9 @@ class _CatchUp:
 
         def work(store: Store) -> dict[str, Judgement]:
             noticed = frozenset(self._since.noticed)
+            since = self._since.ours + self._there - self._began
             return {
-                journal.name: judge(journal, store.canonical, noticed, since=self._since.ours, now=self._began)
+                journal.name: judge(journal, store.canonical, noticed, since=since, now=self._there)
                 for journal in _of_messages(journals)
             }
 
@@ -175,11 +203,11 @@ class _CatchUp:
         of_messages = _of_messages(journals)
         is_whole = not any(judged.is_cut or judged.is_patchy for judged in judgements.values())
         is_damaged = any(journal.payload is not None and journal.payload.damaged for journal in of_messages)
-        if is_damaged or not filled.journals:
+        if is_damaged or not filled.journals or (self._was_set_back and not filled.outage):
             return
         position = Position.now(self._began, self._gateway.gateway_ahead)
         absent = [key for judged in judgements.values() for key in judged.absent]
-        covered = (Span("journal", *proven(journals, self._began)),) if is_whole else ()
+        covered = (Span("journal", *proven(journals, min(self._began, self._there))),) if is_whole else ()
         outage = "" if filled.outage else json.dumps(self._outage)
         cursors = position.cursors(self._since.noticed, absent) | {OUTAGE_CURSOR: outage}
         mark = Mark(self._run.now, cursors=cursors, covered=covered)
