@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -112,6 +113,7 @@ async def test_messages_of_another_phone_are_not_taken_in_before_the_hour_is_ove
     async def link_another_phone() -> None:
         await polled(desk)
         mike = desk.gateway.account.person("Mike")
+        desk.gateway.account = copy(desk.gateway.account)  # the account itself is shared by all tests
         desk.gateway.account.owner = mike
         desk.gateway.settings["wid"] = mike.id
         desk.gateway.enqueue({**notification(1, "of somebody else"), "instanceData": {"wid": mike.id}})
