@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+OURS = ("GREEN_API_", "WHATSAPP_MCP_", "SMTP_", "REPORT_", "SCHEDULE_", "BACKUP_", "WEBHOOK_", "LOG_")
+
 
 def pytest_configure() -> None:
     """Some runners start in the background, where Ctrl-C is ignored, and every child would inherit that."""
@@ -26,7 +28,7 @@ def anyio_backend() -> str:
 def _no_account_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test may see real credentials or a real archive: neither from the environment nor from a .env nearby."""
     for name in list(os.environ):
-        if name.startswith(("GREEN_API_", "WHATSAPP_MCP_", "WEBHOOK_")) and name != "WHATSAPP_MCP_SAMPLES":
+        if name.startswith(OURS) and name != "WHATSAPP_MCP_SAMPLES":
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))
 

@@ -16,7 +16,7 @@ import pytest
 
 from whatsapp_mcp.app import hold_lock
 from whatsapp_mcp.cli import main
-from whatsapp_mcp.cli.logs import log_path
+from whatsapp_mcp.logs import all_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ def test_the_token_is_in_nothing_that_is_printed_or_logged(run: Run, home: Path,
     for words in (["sync", "full", "--debug"], ["doctor", "--debug"], ["doctor", "--json"]):
         _, out, err = run(*words)
         assert TOKEN not in out + err
-    assert TOKEN not in log_path(home).read_text(encoding="utf-8")
+    assert all(TOKEN not in path.read_text(encoding="utf-8") for path in all_logs(home))
 
 
 def test_a_second_writer_is_told_who_the_first_is(run: Run, home: Path, chat_file: Path) -> None:
@@ -292,14 +292,16 @@ def test_verify_finds_a_letter_that_was_changed(archive: Run, home: Path) -> Non
 def test_folders_and_files_are_for_their_owner_only(archive: Run, home: Path) -> None:
     archive("export", "Dana")
     entries = [home, *home.rglob("*")]
-    assert log_path(home) in entries
+    assert set(all_logs(home)) <= set(entries)
+    assert home / "metrics.prom" in entries
     assert {path.stat().st_mode & 0o077 for path in entries} == {0}
 
 
 def test_the_log_says_what_ran_and_no_word_of_a_message(archive: Run, home: Path) -> None:
     archive("search", "lease")
     archive("read", "Nobody")
-    log = log_path(home).read_text(encoding="utf-8")
+    (path,) = all_logs(home)
+    log = path.read_text(encoding="utf-8")
     assert "reading.search ends with 0" in log
     assert "NotFound" in log
     assert not any(word in log for word in ("lease", "Dana", "Nobody"))

@@ -17,8 +17,8 @@ from test_cli import TOKEN, account, one_line, posix_only, without_the_powers_of
 
 from whatsapp_mcp.app import hold_lock
 from whatsapp_mcp.cli import main
-from whatsapp_mcp.cli.logs import log_path, start_log, stop_log
 from whatsapp_mcp.config import Settings
+from whatsapp_mcp.logs import all_logs, start_log, stop_log
 from whatsapp_mcp.refusals import foreseen, hush
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_a_broken_letter_does_not_hide_a_chat_nor_spill_it_elsewhere(run: Run, d
     for words in (["verify", "--debug"], ["verify", "--thorough", "--debug"], ["status", "--debug"], ["rebuild", "--debug"]):
         _, out, err = run(*words)
         assert "secret" not in out + err
-    assert "secret" not in log_path(home).read_text(encoding="utf-8")
+    assert all("secret" not in path.read_text(encoding="utf-8") for path in all_logs(home))
     assert "Where is the lease?" in run("read", "Dana")[1]
 
 
@@ -175,9 +175,10 @@ def test_the_log_file_keeps_sqlites_words_out(home: Path) -> None:
     error.__cause__ = broken_text()
     logging.getLogger("whatsapp_mcp.server").error("The job %s stopped", "full", exc_info=error)
     stop_log(handler)
-    log = log_path(home).read_text(encoding="utf-8")
-    assert "the job stopped" in log
-    assert "OperationalError" in log
+    (path,) = all_logs(home)
+    log = path.read_text(encoding="utf-8")
+    assert "The job full stopped" in log
+    assert "RuntimeError < OperationalError" in log
     assert "secret" not in log
 
 
@@ -220,3 +221,15 @@ def test_an_export_that_grows_too_large_is_one_line_and_leaves_nothing(
     assert "mistake" not in process.stderr
     assert list((home / "exports").iterdir()) == []
     assert TOKEN not in process.stderr
+
+
+def test_a_changed_letter_in_the_words_of_a_view_is_a_finding_and_no_mistake(run: Run, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'AS noticed_by', 'AS nodiced_by') WHERE name = 'missing_messages'"
+        )
+        connection.commit()
+    code, out, err = run("verify")
+    assert (code, err) == (1, "")
+    assert "view missing_messages is changed" in out

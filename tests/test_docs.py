@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.cli.parser import build_parser
+from whatsapp_mcp.cli.parser import JOBS, build_parser
 from whatsapp_mcp.config import NAMES
-from whatsapp_mcp.schema import SECOND, TABLES
+from whatsapp_mcp.schema import SECOND, TABLES, THIRD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,6 +52,10 @@ def test_the_readme_lists_exactly_the_commands_that_there_are() -> None:
     assert sorted(rows("commands")) == sorted(commands(build_parser()))
 
 
+def test_the_readme_lists_exactly_the_jobs_of_the_scheduler() -> None:
+    assert sorted(rows("scheduler")) == sorted(f"--once {job}" for job in JOBS)
+
+
 def test_the_readme_explains_every_setting_in_the_words_of_the_code() -> None:
     assert rows("settings") == dict(NAMES)
 
@@ -72,7 +76,7 @@ def test_the_readme_names_only_tables_that_exist() -> None:
     named = set(
         re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `")))
     )
-    made = set(re.findall(r"CREATE (?:TABLE|VIEW) (\w+)", TABLES + SECOND))
+    made = set(re.findall(r"CREATE (?:TABLE|VIEW) (\w+)", TABLES + SECOND + THIRD))
     assert named
     assert named <= made
 

@@ -135,6 +135,6 @@ def _first_version(home: Path) -> Archive:
             write(f"DROP TABLE {table}")
         write("ALTER TABLE messages DROP COLUMN origins")
         write("ALTER TABLE sync_status DROP COLUMN last_history_length")
-        write("DELETE FROM _sqlite_migrations WHERE name LIKE 'm002%'")
+        write("DELETE FROM _sqlite_migrations WHERE name >= 'm002'")
         write("PRAGMA user_version = 1")
     return archive

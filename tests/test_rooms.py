@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "normalise": {"records", "payload"},
     "refusals": {"errors"},
     "greenapi": {"errors", "payload", "clock"},
-    "config": {"errors", "greenapi"},
+    "timetable": {"errors"},
+    "mailbox": {"errors"},
+    "config": {"errors", "greenapi", "mailbox", "timetable"},
     "dates": {"errors", "views"},
     "search": {"schema", "views", "errors", "records"},
     "queries": {"schema", "views", "errors", "records", "search", "dates", "clock"},
@@ -46,12 +48,25 @@ MAY_IMPORT = {
     "webhook": {"greenapi", "normalise", "payload", "errors", "store", "clock", "sync", "doctor"},
     "verify": {"errors", "ingest", "store"},
     "export": {"views", "errors"},
-    "app": {*FOUNDATION, "config", "greenapi", "ingest", "queries", "store"},
-    "doctor": {"app", "config", "errors", "greenapi", "normalise", "refusals", "views"},
-    "server": {*FOUNDATION, "__init__", "app", "greenapi", "config", "queries", "analysis", "dates", "export", "sync"},
+    "app": {*FOUNDATION, "config", "greenapi", "ingest", "openmetrics", "queries", "store"},
+    "openmetrics": {"queries"},
+    "logs": {"app", "config", "errors", "refusals"},
+    "backup": {*FOUNDATION, "__init__", "app", "store", "verify"},
+    "maintenance": {*FOUNDATION, "app", "backup", "ingest", "store", "verify"},
+    "reports": {*FOUNDATION, "app", "mailbox", "queries", "server"},
+    "schedule": {"errors", "refusals", "app", "config", "timetable"},
+    "scheduler": {
+        *FOUNDATION, "app", "backup", "cli", "greenapi", "logs", "mailbox", "maintenance", "reports", "sync", "timetable",
+    },
+    "doctor": {
+        "app", "backup", "config", "errors", "greenapi", "normalise", "openmetrics", "refusals", "reports", "schedule",
+        "schema", "views",
+    },
+    "server": {*FOUNDATION, "__init__", "app", "greenapi", "config", "queries", "analysis", "dates", "export", "logs", "sync"},
     "cli": {
         *FOUNDATION, "__init__", "app", "config", "queries", "analysis", "dates", "export", "sync", "sources", "server",
-        "ingest", "verify", "doctor", "demo", "webhook",
+        "ingest", "verify", "doctor", "demo", "webhook", "mailbox", "reports", "schedule", "scheduler", "timetable",
+        "backup", "maintenance", "logs",
     },
     "__main__": {"cli"},
     "demo": {
@@ -61,7 +76,7 @@ MAY_IMPORT = {
 """The rooms and the rooms that each may know. Whoever adds a room says here what it may know."""
 
 THIRD_PARTY = {
-    "anyio": {"clock", "greenapi", "sync", "webhook", "server", "cli", "doctor", "demo"},
+    "anyio": {"clock", "greenapi", "sync", "webhook", "server", "cli", "doctor", "demo", "reports", "scheduler"},
     "httpx": {"greenapi", "demo"},
     "sqlite3": {"schema", "store", "queries", "search", "analysis", "refusals"},
     "sqlite_utils": {"schema", "store"},
@@ -73,6 +88,7 @@ THIRD_PARTY = {
     "platformdirs": {"config"},
     "tzlocal": {"config"},
     "filelock": {"app"},
+    "aiosmtplib": {"reports"},
     "PIL": {"media", "server", "demo"},
     "starlette": {"demo", "webhook"},
     "uvicorn": {"demo", "webhook"},

@@ -18,6 +18,8 @@ import httpx
 import pytest
 from webhook_desk import TOKEN, WITHIN, notification
 
+from whatsapp_mcp.logs import all_logs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -64,7 +66,7 @@ def test_it_receives_until_it_is_told_to_stop(home: Path) -> None:
         process.wait()
     assert process.returncode == 0
     assert "1 new message" in said
-    log = (home / "logs" / "whatsapp-mcp.log").read_text(encoding="utf-8")
+    log = all_logs(home)[0].read_text(encoding="utf-8")
     assert "401, without the right token, from 127.0.0.1" in log
     assert not any(secret in said + errors + log for secret in (TOKEN, "lease", "15550100002"))
 

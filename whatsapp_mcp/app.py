@@ -6,14 +6,15 @@ Whatever the disk or SQLite refuse while writing becomes a `StorageError` (see `
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsapp_mcp.clock import Clock, SystemClock
-from whatsapp_mcp.errors import WriterRunning
+from whatsapp_mcp.errors import ArchiveError, WriterRunning
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.schema import DATABASE_NAME
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from whatsapp_mcp.store.reading import Reader
     from whatsapp_mcp.views import Listener
 
+_log = logging.getLogger(__name__)
+
 LOCK_NAME: Final = "writer.lock"
+BACKUP_LOCK_NAME: Final = "backup.lock"
+SCHEDULER_LOCK_NAME: Final = "scheduler.lock"
+LOG_LOCK_NAME: Final = ".lock"
 PID_NAME: Final = "writer.pid"
 """Stands beside the lock: on Windows a locked file cannot be read by others."""
 
@@ -99,18 +105,32 @@ class Archive:
             with Store(self.database, synchronous="FULL" if durable else "NORMAL") as store:
                 if store.is_outdated:
                     rebuild(store)
+                store.when_run_ends = self.write_metrics
                 yield Writer(store, Ingest(store), Extras(self.settings.statuses, self.settings.avatars))
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self, *, older: bool = False) -> Iterator[Reader]:
         """What is stored, payloads included, as it is now: without the lock, without writing, also while a sync runs.
 
-        Raises `StorageError` when there is no archive, or when it cannot be read.
+        Raises `StorageError` when there is no archive, or when it cannot be read; with `older` one of an earlier version can.
         """
         from whatsapp_mcp.store.reading import Reader
 
-        with storage_errors(), self.queries.database.walking() as connection:
+        with storage_errors(), self.queries.database.walking(older=older) as connection:
             yield Reader(connection)
+
+    def write_metrics(self) -> None:
+        """Write the archive in numbers into ``metrics.prom``; what stands in the way is logged, for no run fails by it."""
+        from whatsapp_mcp.openmetrics import write_metrics
+        from whatsapp_mcp.queries import Queries
+
+        queries = Queries(self.database, zone=self.settings.timezone, clock=self.clock)  # one that leaves no connection open
+        try:
+            write_metrics(self.home, queries.at_this_moment())
+        except (ArchiveError, OSError) as error:
+            _log.warning("the metrics are not written: %s", type(error).__name__, extra={"error": error})
+        finally:
+            queries.close()
 
     def listener(self) -> Listener | None:
         """The listener that holds the writer's lock, or None; to be asked after a `WriterRunning`."""
@@ -138,6 +158,63 @@ def ensure_private_file(path: Path) -> Path:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     os.close(descriptor)
     return path
+
+
+@contextmanager
+def hold_backup_lock(home: Path) -> Iterator[None]:
+    """Hold the lock of making backups of the archive in `home`: beside a writer, but only one at a time.
+
+    A home that cannot be written can still be copied; then nobody is told of it. Raises `WriterRunning`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(home / BACKUP_LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WriterRunning("Another backup of this archive is being made.", advice="Wait until it ends.") from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def hold_log_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of appending to a log in `folder`, or go on without it after half a second: the line matters more."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOG_LOCK_NAME, timeout=0.5, mode=0o600, thread_local=False, poll_interval=0.005)
+    with suppress(Timeout, OSError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def hold_scheduler_lock(home: Path) -> Iterator[None]:
+    """Hold the lock of the scheduler of the archive in `home`, as long as it runs; raises `WriterRunning` beside another.
+
+    A disk that is full is no reason not to begin: then nobody is told of this one.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(home / SCHEDULER_LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
+    try:
+        ensure_private_folder(home)
+        lock.acquire()
+    except Timeout:
+        raise WriterRunning("A scheduler of this archive is running already.", advice="Leave it, or stop it first.") from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

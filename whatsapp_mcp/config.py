@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from whatsapp_mcp.greenapi import Credentials
+    from whatsapp_mcp.mailbox import Mailbox
+    from whatsapp_mcp.timetable import Timetable
 
 NAMES: Final[Mapping[str, str]] = {
     "GREEN_API_URL": "the instance's host as its page in the Green API console shows it, e.g. `https://7105.api.greenapi.com`",
@@ -35,10 +37,32 @@ NAMES: Final[Mapping[str, str]] = {
     "WEBHOOK_HOST": "the address on which `listen --webhook` waits (default `127.0.0.1`); all but loopback need a token",
     "WEBHOOK_PORT": "the port on which it waits (default 8723)",
     "WEBHOOK_TOKEN": "what Green API must send to be believed: the console's `webhookUrlToken`; a secret like a password",
+    "BACKUP_PATH": "the folder of the backups, best on another disk (default: `backups` in the archive's folder)",
+    "BACKUP_KEEP_DAILY": "the newest backup of each of so many days is kept (default 7)",
+    "BACKUP_KEEP_WEEKLY": "and of each of so many weeks (default 5)",
+    "BACKUP_KEEP_MONTHLY": "and of each of so many months (default 12)",
+    "LOG_KEEP_DAYS": "so many days the logs are kept (default 90); those of earlier days are compressed",
+    "SMTP_HOST": "the mail server that takes the reports; without it none are sent",
+    "SMTP_PORT": "its port (default: 587, with `tls` 465, with `none` 25)",
+    "SMTP_SECURITY": "how the way there is protected: `starttls` (default), `tls`, or `none`",
+    "SMTP_USER": "the user name at the mail server; leave it out where no login is wanted",
+    "SMTP_PASSWORD": "its password, often an app password; a secret",
+    "SMTP_CA_FILE": "a PEM file with the certificates to trust, where a private authority has signed (default: the system's)",
+    "REPORT_TO": "who gets the reports; several addresses are separated by commas",
+    "REPORT_FROM": "who writes them (default: `SMTP_USER` if it is an address, else the first of `REPORT_TO`)",
+    "REPORT_NAMES": "whether reports name chats: `yes` (default) or `no`; what was written never stands in them",
+    "SCHEDULE_RECENT": "when what is new is fetched (default `08:00,20:00`)",
+    "SCHEDULE_MAINTENANCE": "when the archive is checked and tidied (default `Sun 02:00`)",
+    "SCHEDULE_LISTEN": "whether to listen for messages in between: `yes` or `no` (default)",
 }
 """Every setting and what it means; README and ``.env.example`` are tested against it."""
 
 _PREFIXES: Final = ("GREEN_API_", "WHATSAPP_MCP_")
+_UNATTENDED: Final = ("SMTP_", "REPORT_", "SCHEDULE_", "BACKUP_", "LOG_")
+_KEPT_BACKUPS: Final = {"BACKUP_KEEP_DAILY": 7, "BACKUP_KEEP_WEEKLY": 5, "BACKUP_KEEP_MONTHLY": 12}
+_MANY_BACKUPS: Final = 10_000
+_LOG_DAYS: Final = 90
+_MOST_LOG_DAYS: Final = 36_500
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TOKEN_LETTERS: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
@@ -71,6 +95,9 @@ class Settings:
     webhook_host: str = "127.0.0.1"
     webhook_port: int = int(_WEBHOOK_PORT)
     webhook_token: str = field(default="", repr=False)
+    unattended: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What is told about reports, times, backups and logs, by name; it is checked when `mailbox`, `timetable` and the like are
+    asked for."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, home: Path | None = None) -> Settings:
@@ -101,6 +128,7 @@ class Settings:
             webhook_host=_webhook_host(values.get("WEBHOOK_HOST", "127.0.0.1")),
             webhook_port=_webhook_port(values.get("WEBHOOK_PORT", _WEBHOOK_PORT)),
             webhook_token=_webhook_token(values.get("WEBHOOK_TOKEN", "")),
+            unattended={name: value for name, value in values.items() if name.startswith(_UNATTENDED)},
         )
 
     def credentials(self) -> Credentials:
@@ -122,6 +150,62 @@ class Settings:
         _check(_ID_DIGITS, self.id_instance, "GREEN_API_ID_INSTANCE is not a number.")
         _check(_TOKEN_LETTERS, self.token, "GREEN_API_TOKEN_INSTANCE holds letters that no token has; copy it again.")
         return Credentials(self.green_api_url, self.id_instance, self.token)
+
+    def backup_folder(self) -> Path:
+        """Where backups go; a relative path is meant from the archive's folder. Raises `SettingsError` for an unknown user."""
+        try:
+            return self.home / Path(self.unattended.get("BACKUP_PATH", "backups")).expanduser()
+        except RuntimeError:
+            raise SettingsError("BACKUP_PATH names a user that this computer does not know.") from None
+
+    def kept_backups(self) -> tuple[int, int, int]:
+        """For how many days, weeks and months a backup each is kept; raises `SettingsError` for what is no such number."""
+        daily, weekly, monthly = (_backups(name, self.unattended.get(name)) for name in _KEPT_BACKUPS)
+        return daily, weekly, monthly
+
+    def log_keep_days(self) -> int:
+        """For how many days logs are kept; raises `SettingsError` for what is no such number."""
+        value = self.unattended.get("LOG_KEEP_DAYS", str(_LOG_DAYS))
+        if value.isascii() and value.isdigit() and 0 < int(value[:6]) <= _MOST_LOG_DAYS:
+            return int(value[:6])
+        raise SettingsError(f"LOG_KEEP_DAYS is no number from 1 to {_MOST_LOG_DAYS:,}.")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown or logged: tokens and passwords, as far as they are set."""
+        told = (self.token, self.webhook_token, self.unattended.get("SMTP_PASSWORD", ""))
+        return tuple(secret for secret in told if secret)
+
+    @property
+    def wants_reports(self) -> bool:
+        """Whether a mail server is named at all."""
+        return bool(self.unattended.get("SMTP_HOST"))
+
+    def mailbox(self) -> Mailbox:
+        """Where reports go; raises `SettingsError` that names what is missing or wrong."""
+        from whatsapp_mcp.mailbox import mailbox
+
+        return mailbox(self.unattended)
+
+    def report_names(self) -> bool:
+        """Whether reports may name chats; raises `SettingsError` for what is neither yes nor no."""
+        from whatsapp_mcp.timetable import yes
+
+        return yes("REPORT_NAMES", self.unattended.get("REPORT_NAMES", "yes"))
+
+    def timetable(self) -> Timetable:
+        """When unattended jobs run; raises `SettingsError` that names what is no time."""
+        from whatsapp_mcp.timetable import timetable
+
+        return timetable(self.unattended)
+
+
+def _backups(name: str, value: str | None) -> int:
+    if value is None:
+        return _KEPT_BACKUPS[name]
+    if value.isascii() and value.isdigit() and int(value[:6]) <= _MANY_BACKUPS:
+        return int(value[:6])
+    raise SettingsError(f"{name} is no number from 0 to {_MANY_BACKUPS:,}.")
 
 
 def _not_set(missing: list[str]) -> SettingsError:
@@ -246,7 +330,7 @@ def _zone(value: str) -> tuple[ZoneInfo, bool]:
 
 def _system_zone() -> tuple[ZoneInfo, bool]:
     """Find the system's zone; also says whether UTC is only a guess."""
-    for find in (_zone_of_tz, _zone_of_windows, _zone_of_localtime):
+    for find in (_zone_of_tz, _zone_of_windows, zone_of_computer):
         try:
             zone = find()
         except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
@@ -269,8 +353,18 @@ def _zone_of_windows() -> ZoneInfo | None:
     return None
 
 
-def _zone_of_localtime() -> ZoneInfo | None:
-    """Follow ``/etc/localtime``: a link into the zone database on Linux and macOS, in some containers a copy without a name."""
+def folder_of_programs() -> Path:
+    """Where this user's programs keep their settings on Linux: ``XDG_CONFIG_HOME``, or ``~/.config``."""
+    from platformdirs import user_config_path
+
+    return user_config_path()
+
+
+def zone_of_computer() -> ZoneInfo:
+    """The zone that programs without a ``TZ`` of their own use; raises `OSError`, `ValueError` or `KeyError` if none is told.
+
+    Follows ``/etc/localtime``: a link into the zone database on Linux and macOS, in some containers a copy without a name.
+    """
     link = Path("/etc/localtime")
     name = link.resolve(strict=True).as_posix().partition("/zoneinfo/")[2]
     if name:

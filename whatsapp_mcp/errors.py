@@ -17,8 +17,12 @@
     │   └── RequestRefused      400: this chat or message             exit 1
     ├── StorageError            the disk, the database, its rights    exit 1
     │   ├── DatabaseCorrupt     SQLite cannot read its own file       exit 1
-    │   └── DatabaseTooNew      written by a later version            exit 1
+    │   ├── DatabaseTooNew      written by a later version            exit 1
+    │   └── BackupDamaged       not what was written, or not whole    exit 1
     ├── WriterRunning           another process holds the lock        exit 4
+    ├── MailError               a report could not be sent            exit 1
+    │   └── MailUnreachable     no mail server answers                exit 1, transient
+    ├── SchedulingError         cron, systemd and the like said no    exit 1
     └── ImportRefused           a file that is not what it should be  exit 1
 
 Each class says by ``exit_code`` what the command line returns (DESIGN: 0 done, 1 failed, 2 wrong use, settings or
@@ -143,11 +147,34 @@ class DatabaseTooNew(StorageError):
     advice = "Update whatsapp-mcp; the database was not touched."
 
 
+class BackupDamaged(StorageError):
+    """A backup is not what was written, or a part of it is missing."""
+
+    advice = "Take another backup; `whatsapp-mcp verify PATH` says whether one is whole."
+
+
 class WriterRunning(ArchiveError):
     """Another process is writing to the archive."""
 
     exit_code = 4
     advice = "Wait until it ends, or stop it; reading works meanwhile."
+
+
+class MailError(ArchiveError):
+    """The mail server did not take a report; it is kept and sent with the next."""
+
+    advice = "Check the SMTP_ settings, then run `whatsapp-mcp send-test-report`."
+
+
+class MailUnreachable(MailError):
+    """No such mail server, no network, or it does not answer in time."""
+
+    transient = True
+    advice = "Check SMTP_HOST, SMTP_PORT and the network, then run `whatsapp-mcp send-test-report`."
+
+
+class SchedulingError(ArchiveError):
+    """The program that starts others at set times is missing, or did not do what was asked."""
 
 
 class ImportRefused(ArchiveError):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.payload import Payload
     from whatsapp_mcp.store import Mark, Store
-    from whatsapp_mcp.store.reading import Readable
 
 _REPLAY_BATCH: Final = 2000
 """Records applied at once in a replay: enough to work in bulk, little enough to keep memory flat."""
@@ -97,8 +96,8 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def replay(source: Readable, target: Store) -> None:
-    """Apply every payload stored in `source` to `target`, in the order of arrival.
+def replay(payloads: Iterable[Payload], target: Store) -> None:
+    """Apply stored payloads to `target`, in the order of arrival.
 
     A payload whose records cannot be stored, by a mistake of ours, was kept unread when it came, and is passed over here.
 
@@ -108,7 +107,7 @@ def replay(source: Readable, target: Store) -> None:
     """
     batch: list[list[Record]] = []
     arrival = (0, 0)
-    for payload in source.payloads.replay():
+    for payload in payloads:
         if batch and ((payload.received_at, origins_of(payload)) != arrival or sum(map(len, batch)) > _REPLAY_BATCH):
             _apply_all(target, batch, arrival)
             batch = []
@@ -159,7 +158,7 @@ def rebuild(store: Store) -> None:
         aliases = [alias for payload in store.payloads.replay() for alias in _aliases(payload)]
         store.begin_rebuild()
         store.apply(aliases, 0)
-        replay(store, store)
+        replay(store.payloads.replay(), store)
         store.keep_chats(marked)
         store.end_rebuild()
 

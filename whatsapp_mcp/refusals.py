@@ -40,6 +40,7 @@ _OF_DISK: Final = {
     errno.EACCES: (_READ_ONLY, _ALLOW),
     errno.EPERM: (_READ_ONLY, _ALLOW),
     errno.EFBIG: ("A file may not grow that large here.", "Raise the limit (`ulimit -f`) or use another disk, then run again."),
+    errno.EIO: ("The disk cannot be read or written.", "Check the disk and its free space, then run again."),
     errno.EISDIR: ("A folder stands where a file belongs.", "Move it away, or choose another folder with --home."),
     errno.ENOTDIR: ("The archive's folder is a file.", "Choose another folder with --home."),
     errno.EEXIST: ("The archive's folder is a file.", "Choose another folder with --home."),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-VERSION: Final = 2
+VERSION: Final = 3
 """``PRAGMA user_version`` of a database that this code writes."""
 
 DATABASE_NAME: Final = "whatsapp_chats.db"
@@ -342,6 +342,27 @@ never seen, so a gap closes by itself when its message arrives (statuses and cha
 ``role`` is the new one, or of who left the last one. Who is in a group's first snapshot joined nobody knows when.
 """
 
+THIRD: Final = """
+CREATE TABLE run_calls (
+    run_id INTEGER NOT NULL REFERENCES runs,
+    method TEXT NOT NULL,
+    requests INTEGER NOT NULL, errors INTEGER NOT NULL, throttled INTEGER NOT NULL,
+    median_ms REAL, p95_ms REAL,
+    PRIMARY KEY (run_id, method)
+) WITHOUT ROWID;
+CREATE TABLE sizes (
+    measured_at INTEGER PRIMARY KEY,
+    database_bytes INTEGER NOT NULL, media_bytes INTEGER NOT NULL,
+    messages INTEGER NOT NULL, chats INTEGER NOT NULL, payloads INTEGER NOT NULL
+);
+"""
+"""The third migration: how the gateway answered each run, by method, and how large the archive was, once a day at most.
+
+``median_ms`` and ``p95_ms`` are milliseconds from the departure of a request to the end of its answer, without the waiting for
+one's turn; null for a method whose answer waits for something to happen. ``media_bytes`` counts files that messages name, each
+once. Both tables are measured, not derived, and a rebuild leaves them alone.
+"""
+
 ASKED: Final = 1
 """Bit of ``messages.origins``: a journal, a history or getMessage gave it."""
 TOLD: Final = 2
@@ -415,7 +436,8 @@ DERIVED: Final = (
 
 
 _BY_VERSION: Final = tuple(
-    frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE)) for text in (TABLES, TABLES + SECOND)
+    frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE))
+    for text in (TABLES, TABLES + SECOND, TABLES + SECOND + THIRD)
 )
 
 NEEDED: Final = _BY_VERSION[-1]
@@ -457,6 +479,11 @@ def migrate(database: Database) -> None:
         if db.execute("SELECT EXISTS (SELECT 1 FROM payloads)").fetchone()[0]:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (REBUILD_CURSOR, "2"))
         db.execute("PRAGMA user_version = 2")
+
+    @migrations()
+    def m003_measures(db: Database) -> None:
+        _run(db, THIRD)
+        db.execute("PRAGMA user_version = 3")
 
     migrations.apply(database)
 

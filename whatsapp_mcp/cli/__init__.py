@@ -2,7 +2,7 @@
 
 ``parser`` says which commands exist, ``run`` starts one and turns every error into one line; ``reading``, ``writing``,
 ``importing`` and ``serving`` hold the commands, ``terminal`` and ``objects`` what they print, ``progress`` the bar of long
-work, ``logs`` the log file.
+work.
 """
 
 from __future__ import annotations

@@ -58,7 +58,6 @@ def listen(command: Command) -> int:
     if outcome is None:
         print("whatsapp-mcp: stopped.", file=sys.stderr)
         return 0
-    _log.info("%s: %d notifications, %d messages new", outcome.state, outcome.messages_seen, outcome.messages_new)
     if command.args.json:
         say_json(asdict(outcome))
     else:
@@ -170,7 +169,7 @@ class ListeningLine:
         now = self._monotonic()
         if now - self._logged_at >= _IN_LOG:
             self._logged_at = now
-            _log.info("%s", describe(progress))
+            _log.info(describe(progress), extra={"run": progress.run_id})
         if now - self._shown_at >= self._patience(progress):
             self._shown_at, self._shown = now, progress
             with suppress(OSError):  # a terminal that is gone is no reason to stop listening

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
+    from whatsapp_mcp.backup import BackedUp, Restored
     from whatsapp_mcp.doctor import Check
     from whatsapp_mcp.export import Exported
+    from whatsapp_mcp.maintenance import Maintained
     from whatsapp_mcp.verify import Finding
     from whatsapp_mcp.views import Analysis, ChatView, Count, RunView, Status
 
@@ -128,3 +130,43 @@ def _count(count: Count) -> dict[str, Any]:
 
 def _time(moment: int | None, zone: ZoneInfo) -> str | None:
     return None if moment is None else rfc3339(moment, zone)
+
+
+def backup_object(done: BackedUp, zone: ZoneInfo, *, seconds: float, proved: bool) -> dict[str, Any]:
+    """A backup that was made, and what its proof found where one was asked for."""
+    made = done.made
+    return {
+        "path": str(made.path),
+        "made_at": _time(made.manifest.made_at, zone),
+        "counts": made.manifest.counts,
+        "media_files": len(made.manifest.media),
+        "media_files_new": made.files_new,
+        "media_files_unreadable": made.unreadable,
+        "bytes_new": made.bytes_new,
+        "seconds": round(seconds, 3),
+        "verified": proved,
+        **findings_object(done.findings),
+        "removed": list(done.pruned.removed),
+    }
+
+
+def restored_object(done: Restored, zone: ZoneInfo) -> dict[str, Any]:
+    """A backup that was put in the archive's place."""
+    return {
+        "backup": str(done.backup),
+        "made_at": _time(done.manifest.made_at, zone),
+        "counts": done.manifest.counts,
+        "media_files_new": done.files_new,
+        "replaced": None if done.replaced is None else str(done.replaced),
+    }
+
+
+def maintained_object(done: Maintained, zone: ZoneInfo) -> dict[str, Any]:
+    """A run of the maintenance."""
+    return {
+        "started_at": _time(int(done.started_at), zone),
+        "ended_at": _time(int(done.ended_at), zone),
+        "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in done.steps],
+        "bytes_before": done.bytes_before,
+        "bytes_after": done.bytes_after,
+    }

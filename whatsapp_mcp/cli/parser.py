@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KINDS: Final = ("private", "group")
+JOBS: Final = ("recent", "maintenance", "full", "sweep", "backup", "report")
+SCHEDULERS: Final = ("cron", "systemd", "launchd", "windows")
 ORDERS: Final = ("relevance", "newest", "oldest")
 
 _DATES: Final = "2025-08, 2025-08-14, an RFC 3339 time, today, yesterday, 'last week', 'last 30 days'"
@@ -56,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_overviews(commands)
     _add_messages(commands)
     _add_trust(commands)
+    _add_unattended(commands)
     return parser
 
 
@@ -90,7 +93,8 @@ class _Commands:
 def _add_serving(commands: _Commands) -> None:
     commands.add("serve", "serving.serve", "answer an assistant over MCP on standard input and output")
     commands.add("demo", "serving.demo", "show everything on an invented account; needs no account and no network")
-    commands.add("doctor", "serving.doctor", "check credentials, instance, folder, disk, database and lock, and say what to do")
+    doctor = commands.add("doctor", "serving.doctor", "check settings, instance, disk, database and what runs by itself")
+    doctor.add_argument("--fix", action="store_true", help="first put right what is safe: rights, folders, a stale lock")
 
 
 def _add_sync(commands: _Commands) -> None:
@@ -118,7 +122,8 @@ def _add_listening(commands: _Commands) -> None:
 
 
 def _add_overviews(commands: _Commands) -> None:
-    commands.add("status", "reading.status", "counts, freshness, completeness, the last runs and the size")
+    status = commands.add("status", "reading.status", "counts, freshness, completeness, the last runs and the size")
+    status.add_argument("--history", action="store_true", help="the last 30 runs, Green API's answers, the size over time")
     chats = commands.add("chats", "reading.chats", "list the chats, the most recent first")
     chats.add_argument("query", nargs="?", metavar="QUERY", help="a part of the name, the number or the id")
     chats.add_argument("--kind", choices=KINDS, help="only private chats, or only groups")
@@ -162,7 +167,46 @@ def _add_trust(commands: _Commands) -> None:
     )
     verify = commands.add("verify", "writing.verify", "check that what is stored fits together; changes nothing")
     verify.add_argument("--thorough", action="store_true", help="also replay every stored payload and compare each message")
+    verify.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a backup's folder, to be checked instead")
     commands.add("rebuild", "writing.rebuild", "make messages and index anew from the stored payloads")
+    _add_keeping(commands)
+
+
+def _add_keeping(commands: _Commands) -> None:
+    backup = commands.add("backup", "keeping.backup", "copy the archive as it is now, also while a sync is running")
+    backup.add_argument("path", nargs="?", type=Path, metavar="PATH", help="the folder of the backups (default: BACKUP_PATH)")
+    backup.add_argument("--verify", action="store_true", help="restore the copy into a temporary folder and compare")
+    restore = commands.add("restore", "keeping.restore", "put a backup in the archive's place; what was there is kept")
+    restore.add_argument("path", type=Path, metavar="PATH", help="the folder of one backup: the one that holds manifest.json")
+    restore.add_argument("--force", action="store_true", help="also over an archive that is newer than the backup")
+    tidy = commands.add("maintenance", "keeping.maintenance", "check everything, then tidy index, log and free space")
+    tidy.add_argument("--thorough", action="store_true", help="replay every stored payload, not only this week's share")
+
+
+def _add_unattended(commands: _Commands) -> None:
+    schedule = commands.below("schedule", "let this computer start the regular jobs by itself")
+    for name, said in (
+        ("show", "print what would be installed; changes nothing"),
+        ("install", "install the regular jobs, or bring them up to date"),
+        ("remove", "remove the regular jobs, and nothing else"),
+    ):
+        parser = schedule.add(name, f"scheduling.{name}", said)
+        parser.add_argument("--kind", choices=SCHEDULERS, help="what starts the jobs (default: what this computer has)")
+    commands.add("send-test-report", "reporting.send_test_report", "send a report by e-mail now, to try the settings")
+
+
+def build_scheduler_parser() -> argparse.ArgumentParser:
+    """The parser of ``whatsapp-mcp-scheduler``."""
+    parser = _Parser(
+        prog="whatsapp-mcp-scheduler",
+        description="Runs every regular job of the archive at its time, until it is stopped.",
+        parents=[_everywhere()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"whatsapp-mcp {__version__}")
+    parser.add_argument("--once", choices=JOBS, metavar="JOB", help=f"run one job now, then end: {', '.join(JOBS)}")
+    parser.set_defaults(handler="unattended.work")
+    return parser
 
 
 def _dates(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +231,15 @@ def _count(text: str) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the words after the program's name; raises `UsageError`, and `SystemExit` for ``--help`` and ``--version``."""
-    args = build_parser().parse_args(argv)
+    return _with_defaults(build_parser().parse_args(argv))
+
+
+def parse_scheduler(argv: Sequence[str]) -> argparse.Namespace:
+    """As `parse`, for ``whatsapp-mcp-scheduler``."""
+    return _with_defaults(build_scheduler_parser().parse_args(argv))
+
+
+def _with_defaults(args: argparse.Namespace) -> argparse.Namespace:
     for name, default in (("home", None), ("json", False), ("debug", False)):
         if not hasattr(args, name):
             setattr(args, name, default)

@@ -37,7 +37,7 @@ class ProgressLine:
         now = self._monotonic()
         if now >= self._next_log:
             self._next_log = now + _IN_LOG
-            _log.info("%s", describe(progress))
+            _log.info(describe(progress), extra={"run": progress.run_id})
         if now >= self._next:
             self._next = now + (_ON_TERMINAL if self._terminal else _ELSEWHERE)
             self._show(progress)

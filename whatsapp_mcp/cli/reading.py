@@ -23,7 +23,11 @@ _LABELS: Final = ("Gaps", "Listening", "Suspicion")
 
 
 def status(command: Command) -> int:
-    """``status``: the state of the whole archive."""
+    """``status``: the state of the whole archive, or with ``--history`` what was measured."""
+    if command.args.history:
+        from whatsapp_mcp.cli.history import history
+
+        return history(command)
     found, zone = command.archive.queries.status(), command.archive.settings.timezone
     if command.args.json:
         say_json(objects.status_object(found, zone))

@@ -13,16 +13,18 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from whatsapp_mcp.app import Archive
-from whatsapp_mcp.cli.logs import log_path, redact, start_log, stop_log
 from whatsapp_mcp.cli.parser import parse
 from whatsapp_mcp.config import Settings
+from whatsapp_mcp.logs import SERVER, SYNC, category_of, newest_log, redact, start_log, stop_log
 from whatsapp_mcp.refusals import foreseen, hush
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _log = logging.getLogger(__name__)
+
+_SERVE = "serving.serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,18 @@ class Command:
     args: argparse.Namespace
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; prints errors, raises none."""
+def main(argv: Sequence[str] | None = None, parse: Callable[[Sequence[str]], argparse.Namespace] = parse) -> int:
+    """Run the command that `parse` finds in the words and return its exit code; prints errors, raises none."""
     words = sys.argv[1:] if argv is None else argv
     _speak_utf8()
-    token = ""
+    secrets: tuple[str, ...] = ()
     handler: logging.Handler | None = None
     settings: Settings | None = None
     try:
         args = parse(words)
         settings = Settings.load(home=args.home)
-        token = settings.token
-        handler = start_log(settings)
+        secrets = settings.secrets
+        handler = start_log(settings, SERVER if args.handler == _SERVE else SYNC)
         return _run(args, settings)
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _stopped(words)
     except Exception as error:  # noqa: BLE001 - the last place where an error can become a line for people
-        return _complain(error, token=token, debug="--debug" in words, settings=settings)
+        return _complain(error, secrets=secrets, debug="--debug" in words, settings=settings)
     finally:
         stop_log(handler)
 
@@ -61,10 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     module, _, name = args.handler.partition(".")
     handler: Any = getattr(import_module(f"whatsapp_mcp.cli.{module}"), name)
+    archive = Archive.open(settings)
+    began = archive.clock.monotonic()
     _log.info("%s begins", args.handler)
-    code: int = handler(Command(Archive.open(settings), args))
+    code: int = handler(Command(archive, args))
     sys.stdout.flush()
-    _log.info("%s ends with %d", args.handler, code)
+    _log.info("%s ends with %d", args.handler, code, extra={"seconds": archive.clock.monotonic() - began})
     return code
 
 
@@ -89,23 +93,23 @@ def _stopped(words: Sequence[str]) -> int:
     return 1
 
 
-def _complain(error: Exception, *, token: str, debug: bool, settings: Settings | None) -> int:
+def _complain(error: Exception, *, secrets: tuple[str, ...], debug: bool, settings: Settings | None) -> int:
     known = foreseen(error)
     hush(error)
     if debug:
-        print(redact("".join(traceback.format_exception(error)), token), file=sys.stderr, end="")
+        print(redact("".join(traceback.format_exception(error)), secrets), file=sys.stderr, end="")
     line = str(known) if known else _unforeseen(error, settings)
-    print(redact(f"whatsapp-mcp: {' '.join(line.split())}", token), file=sys.stderr)
+    print(redact(f"whatsapp-mcp: {' '.join(line.split())}", secrets), file=sys.stderr)
     if known:
-        _log.error("%s", type(known).__name__)
+        _log.error("stopped by %s", type(known).__name__, extra={"category": category_of(known)})
         return known.exit_code
-    # The text of an unforeseen error may quote a message; its place in the code cannot.
-    _log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    _log.error("stopped by %s", type(error).__name__, extra={"error": error})
     return 1
 
 
 def _unforeseen(error: Exception, settings: Settings | None) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
-    log = f"; the details are in {log_path(settings.home)}" if settings and log_path(settings.home).exists() else ""
+    path = newest_log(settings.home) if settings else None
+    log = f"; the details are in {path}" if path else ""
     place = f"{type(error).__name__} in {os.path.basename(where.filename)}, line {where.lineno}"  # noqa: PTH119 - no path
     return f"this is a mistake in the program ({place}){log}. Run the command again with --debug and report what it shows."

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SIGNS: Final[Mapping[Level, str]] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
+_FIXED: Final = "fix "
+
 
 def serve(command: Command) -> int:
     """``serve``: MCP on standard input and output until the client leaves."""
@@ -37,14 +39,21 @@ def demo(command: Command) -> int:
 
 
 def doctor(command: Command) -> int:
-    """``doctor``: every check with what to do; fails with the code of the first check that failed."""
-    from whatsapp_mcp.doctor import examine
+    """``doctor``: every check with what to do; fails with the code of the first check that failed.
 
+    ``--fix`` first puts right what is safe, and says what it did.
+    """
+    from whatsapp_mcp.doctor import examine, mend
+
+    done = mend(command.archive) if command.args.fix else []
+    if not command.args.json:
+        for line in done or (["Nothing had to be put right."] if command.args.fix else []):
+            say(f"{_FIXED} {line}")
     checks: list[Check] = []
     for check in examine(command.archive):
         checks.append(check)
         if not command.args.json:
             say(f"{_SIGNS[check.level]} {check.name}: {check.finding} {check.advice}".rstrip())
     if command.args.json:
-        say_json(objects.checks_object(checks))
+        say_json(objects.checks_object(checks) | ({"fixed": done} if command.args.fix else {}))
     return next((check.exit_code for check in checks if check.exit_code), 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.cli.run import Command
     from whatsapp_mcp.sync import Outcome
-
-_log = logging.getLogger(__name__)
 
 PARTLY: Final = 3
 """The exit code of work that is done but for some chats, lists or journals."""
@@ -100,9 +97,6 @@ def _sync(command: Command, fetch: Callable[..., Awaitable[Outcome]]) -> int:
         outcome = anyio.run(work)
     finally:
         shown.finish()
-    _log.info(
-        "%s: %d of %d chats, %d messages new", outcome.state, outcome.chats_done, outcome.chats_total, outcome.messages_new
-    )
     if command.args.json:
         say_json(asdict(outcome))
     else:
@@ -129,18 +123,23 @@ def _outcome_lines(outcome: Outcome) -> Iterator[str]:
 
 
 def verify(command: Command) -> int:
-    """``verify``: what does not fit together; nothing is repaired."""
+    """``verify``: what does not fit together, in the archive or in a backup; nothing is repaired."""
+    from whatsapp_mcp.cli.keeping import verify_backup
     from whatsapp_mcp.verify import verify as walk
 
-    with command.archive.reader() as reader:
-        findings = walk(reader, thorough=command.args.thorough)
+    backup = command.args.path
+    if backup is None:
+        with command.archive.reader() as reader:
+            findings = walk(reader, thorough=command.args.thorough)
+    else:
+        findings = verify_backup(command, backup)
     if command.args.json:
         say_json(objects.findings_object(findings))
         return int(bool(findings))
     for finding in findings:
         say(f"{finding.rung}: {finding.what} {finding.advice}")
     if not findings:
-        say("Everything that is stored fits together.")
+        say("Everything that is stored fits together." if backup is None else "The backup is what was written, and whole.")
     return int(bool(findings))
 
 
@@ -148,13 +147,14 @@ def rebuild(command: Command) -> int:
     """``rebuild``: messages and index made anew from the payloads."""
     from whatsapp_mcp.ingest import rebuild as make_anew
 
-    queries = command.archive.queries
-    before = queries.status()
+    with command.archive.reader(older=True):
+        pass  # the writer would make an archive where there is none
     with command.archive.writer() as writer:
+        before = command.archive.queries.status().messages
         make_anew(writer.store)
-    after = queries.status()
+    after = command.archive.queries.status()
     if command.args.json:
-        say_json({"messages_before": before.messages, "messages": after.messages, "payloads": after.payloads})
+        say_json({"messages_before": before, "messages": after.messages, "payloads": after.payloads})
     else:
-        say(f"{after.messages:,} messages made anew from {after.payloads:,} stored payloads (before: {before.messages:,}).")
+        say(f"{after.messages:,} messages made anew from {after.payloads:,} stored payloads (before: {before:,}).")
     return 0

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from whatsapp_mcp.errors import SettingsError
 from whatsapp_mcp.greenapi.judgement import Again, Judge, Verdict, state_trouble
+from whatsapp_mcp.greenapi.measuring import Statistics
 from whatsapp_mcp.greenapi.methods import METHODS, Method
 from whatsapp_mcp.greenapi.pace import Lane
 from whatsapp_mcp.payload import Payload
@@ -39,17 +40,11 @@ _PAUSES: Final[Mapping[Again, tuple[float, ...]]] = {
 }
 """Seconds before each further try, give or take a half; a restart takes up to five minutes (Green API docs)."""
 
+_BROKEN: Final = frozenset({Again.DAMAGED, Again.TICKET})
+"""Answers that could not be read, whatever is made of them in the end."""
+
 _FIRST_CONTACT: Final = 2
 """Tries again when nothing was ever answered: a wrong host should be said soon."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What was asked so far, by the gateway's method names."""
-
-    requests: Counter[str] = field(default_factory=Counter)
-    throttled: Counter[str] = field(default_factory=Counter)
-    """Answers with 429."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +213,20 @@ class GreenApi:
     async def _attempt(self, call: _Call) -> Verdict:
         lane = self._lane(call.method)
         async with lane.turn() as start:
-            self.statistics.requests[call.method.name] += 1
+            self.statistics.asked(call.method.name)
             reply = await self._send(call, start)
+        self.statistics.answered(call.method.name, None if call.method.waits else self._clock.monotonic() - start.at)
         if reply.status == 429:
-            self.statistics.throttled[call.method.name] += 1
+            self.statistics.throttle(call.method.name)
             lane.pace.throttled(start)
         elif reply.status:
             self._ever_answered = True
             self.gateway_ahead = None if reply.said_at is None else reply.said_at - self._clock.now()
             lane.pace.accepted()
-        return self._judge.verdict(call.method, reply)
+        verdict = self._judge.verdict(call.method, reply)
+        if reply.status != 429 and (verdict.error is not None or verdict.again in _BROKEN):
+            self.statistics.fail(call.method.name)
+        return verdict
 
     async def _send(self, call: _Call, start: Start) -> Reply:
         if self._transport is None:

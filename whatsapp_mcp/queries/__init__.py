@@ -9,7 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp import dates
-from whatsapp_mcp.queries import chats, counting, coverage, history, listener, messages, people, reading, searching, status
+from whatsapp_mcp.queries import (
+    chats,
+    counting,
+    coverage,
+    history,
+    listener,
+    measures,
+    messages,
+    people,
+    reading,
+    reporting,
+    searching,
+    status,
+)
 from whatsapp_mcp.queries.database import Database
 from whatsapp_mcp.queries.filters import Filters
 
@@ -20,7 +33,9 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.queries.counting import Numbers
+    from whatsapp_mcp.queries.measured import CallsView, History, Now, SizeView
     from whatsapp_mcp.queries.people import Reference
+    from whatsapp_mcp.queries.reporting import Arrivals
     from whatsapp_mcp.views import (
         ChatView,
         ContactView,
@@ -172,6 +187,11 @@ class Queries:
         with self.database.reading() as connection:
             return status.status(connection, self.zone, self.database.size(), int(self.clock.now()))
 
+    def is_unfinished(self, kind: str) -> bool:
+        """Whether the newest run of that kind did not come to its end: it can be resumed."""
+        with self.database.reading() as connection:
+            return status.is_unfinished(connection, kind)
+
     def listener(self) -> Listener | None:
         """The listener that gave a sign of life within two minutes, or None."""
         with self.database.reading() as connection:
@@ -203,6 +223,31 @@ class Queries:
     def interval(self, after: str | None, before: str | None) -> Interval:
         """What `after` and `before` mean now, in the user's zone."""
         return dates.interval(after, before, zone=self.zone, now=self.clock.now())
+
+    def arrivals(self, since: int, *, after_id: int | None = None, limit: int = 10) -> Arrivals:
+        """What was stored since `since` (unix seconds): after the message `after_id`, which an earlier answer called newest."""
+        with self.database.reading() as connection:
+            return reporting.arrivals(connection, since, after_id=after_id, limit=limit)
+
+    def history(self, limit: int = measures.RUNS) -> History:
+        """The last runs with what they asked of the gateway, and how the archive grew."""
+        with self.database.reading() as connection:
+            return measures.history(connection, self.database.size(), int(self.clock.now()), limit)
+
+    def calls_since(self, since: int) -> tuple[CallsView, ...]:
+        """How the gateway answered the runs that ended since `since` (unix seconds), by method."""
+        with self.database.reading() as connection:
+            return measures.calls_since(connection, since)
+
+    def sizes(self) -> tuple[SizeView, ...]:
+        """How large the archive was on the days on which it was measured, and how large it is now; oldest first."""
+        with self.database.reading() as connection:
+            return measures.sizes(connection, self.database.size(), int(self.clock.now()))
+
+    def at_this_moment(self) -> Now:
+        """The archive in numbers, for programs that watch over it."""
+        with self.database.reading() as connection:
+            return measures.at_this_moment(connection, self.database.size(), int(self.clock.now()))
 
     def schema_text(self) -> str:
         """The tables as SQL with what one must know to query them."""

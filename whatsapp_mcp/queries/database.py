@@ -64,13 +64,14 @@ class Database:
             connection.close()
 
     @contextmanager
-    def walking(self) -> Iterator[sqlite3.Connection]:
+    def walking(self, *, older: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection of its own with one read transaction, for a long walk: it may make temporary tables, and nothing else.
 
-        Raises like `reading`, but is content with any tables of ours, so that somebody can say which are missing.
+        Raises like `reading`, but is content with any tables of ours, so that somebody can say which are missing; with `older`
+        also with those of an earlier version of this program.
         """
         self._identity()
-        connection = _opened(self.path, _check_version)
+        connection = _opened(self.path, _check_owner if older else _check_version)
         try:
             connection.execute("BEGIN")
             yield connection
@@ -153,7 +154,7 @@ def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite
             raise _foreseen(error) from error
     except sqlite3.Error as error:
         raise _foreseen(error) from error
-    # A database in WAL mode in a folder that cannot be written: without a log beside it, nobody is changing it.
+    # In WAL mode in a folder that cannot be written, or on a full disk: without a log beside it, nobody is changing it.
     try:
         return _connect(path, "mode=ro&immutable=1", prepare)
     except sqlite3.Error as error:
@@ -186,6 +187,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _check_version(connection: sqlite3.Connection) -> None:
+    _check_owner(connection)
+    if version_of(connection) < VERSION:
+        raise StorageError("The archive was made by an earlier version of this program.", advice=_UPGRADE)
+
+
+def _check_owner(connection: sqlite3.Connection) -> None:
     version = version_of(connection)
     if version > VERSION:
         raise DatabaseTooNew(f"The database has version {version}; this program reads up to {VERSION}.")
@@ -193,8 +200,6 @@ def _check_version(connection: sqlite3.Connection) -> None:
         raise DatabaseCorrupt(FOREIGN, advice=CHOOSE_ANOTHER)
     if version < 1:
         raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
-    if version < VERSION:
-        raise StorageError("The archive was made by an earlier version of this program.", advice=_UPGRADE)
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:
@@ -206,8 +211,12 @@ def _names(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE '%migrations%'")}
 
 
+_NO_SHARED_MEMORY: Final = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+
+
 def _needs_side_files(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+    primary = error.sqlite_errorcode & 0xFF
+    return primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or error.sqlite_errorcode in _NO_SHARED_MEMORY
 
 
 def _foreseen(error: sqlite3.Error) -> StorageError | sqlite3.Error:

@@ -14,6 +14,7 @@ from whatsapp_mcp.views import Failure, Party, RunView, Status
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
 _RUNS: Final = 10
@@ -49,14 +50,23 @@ def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int, 
     )
 
 
-def runs(connection: sqlite3.Connection, limit: int = _RUNS) -> tuple[RunView, ...]:
-    """The last runs, newest first."""
+def runs(connection: sqlite3.Connection, limit: int = _RUNS, *, of: Sequence[int] | None = None) -> tuple[RunView, ...]:
+    """The last runs, newest first; only those with an id in `of`, where there is such a list."""
     rows = connection.execute(
         "SELECT run_id, kind, state, started_at, ended_at, chats_total, chats_done, chats_failed, messages_seen, messages_new,"
-        " requests, throttled, last_error, updated_at FROM runs ORDER BY run_id DESC LIMIT ?",
-        (limit,),
+        " requests, throttled, last_error, updated_at FROM runs"
+        " WHERE ?1 IS NULL OR run_id IN (SELECT value FROM json_each(?1)) ORDER BY run_id DESC LIMIT ?2",
+        (None if of is None else json.dumps(of), limit),
     )
     return tuple(RunView(*row) for row in rows)
+
+
+def is_unfinished(connection: sqlite3.Connection, kind: str) -> bool:
+    """Whether the newest run of `kind` that nobody gave up did not come to its end, or is still under way."""
+    row = connection.execute(
+        "SELECT state FROM runs WHERE kind = ? AND state <> 'abandoned' ORDER BY run_id DESC LIMIT 1", (kind,)
+    ).fetchone()
+    return row is not None and row[0] not in ("complete", "partial")
 
 
 def _in_state(connection: sqlite3.Connection, state: str) -> list[tuple[Party, str | None, int]]:

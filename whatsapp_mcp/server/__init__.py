@@ -5,10 +5,14 @@ This page imports nothing, so that rooms which only need the lines or the fence 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive
+
+
+_log = logging.getLogger(__name__)
 
 
 def serve(archive: Archive) -> None:
@@ -21,7 +25,11 @@ def serve(archive: Archive) -> None:
     from whatsapp_mcp.server.build import build_server
 
     server, jobs = build_server(archive)
-    anyio.run(serve_stdio, server, jobs.stop)
+    _log.info("the server begins")
+    try:
+        anyio.run(serve_stdio, server, jobs.stop)
+    finally:
+        _log.info("the server ends")
 
 
 def main() -> int:
@@ -31,11 +39,16 @@ def main() -> int:
     from whatsapp_mcp.app import Archive
     from whatsapp_mcp.config import Settings
     from whatsapp_mcp.errors import ArchiveError
+    from whatsapp_mcp.logs import SERVER, start_log, stop_log
 
     try:
         archive = Archive.open(Settings.load())
     except ArchiveError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    serve(archive)
+    handler = start_log(archive.settings, SERVER)
+    try:
+        serve(archive)
+    finally:
+        stop_log(handler)
     return 0

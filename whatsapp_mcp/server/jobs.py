@@ -62,6 +62,11 @@ class Job:
         """False once there is an outcome or an error."""
         return not self.ended.is_set()
 
+    @property
+    def word(self) -> str:
+        """Its name as one word, for the log."""
+        return self.name.replace(" ", "_")
+
     def report(self, progress: Progress) -> None:
         """Take note of how far it is."""
         self.progress = progress
@@ -120,6 +125,7 @@ class Jobs:
 
     async def _run(self, job: Job, work: Work, *, task_status: TaskStatus[None]) -> None:
         begun = False
+        began = self._archive.clock.monotonic()
         try:
             with job.scope:
                 async with AsyncExitStack() as stack:
@@ -137,6 +143,8 @@ class Jobs:
             job.error = foreseen(error) or _crashed(job)
         finally:
             job.ended.set()
+            seconds = self._archive.clock.monotonic() - began
+            _log.info("the job %s ended: %s", job.word, "failed" if job.error else "done", extra={"seconds": seconds})
 
 
 @asynccontextmanager
@@ -169,7 +177,7 @@ _ASK_STATUS: Final = "Ask full_sync_status for its progress; reading works meanw
 
 
 def _crashed(job: Job) -> str:
-    _log.exception("The job %s stopped unexpectedly", job.name)
+    _log.exception("the job %s stopped unexpectedly", job.word)
     return (
         "The sync stopped unexpectedly; what was fetched is kept. The log has the details; start_full_sync mode=resume goes on."
     )

@@ -38,6 +38,7 @@ from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.gaps import Gaps
 from whatsapp_mcp.store.ids import Ids
 from whatsapp_mcp.store.ledger import Ledger, Span
+from whatsapp_mcp.store.measures import Calls, Measures
 from whatsapp_mcp.store.messages import Messages
 from whatsapp_mcp.store.payloads import Payloads
 from whatsapp_mcp.store.people import People
@@ -45,7 +46,7 @@ from whatsapp_mcp.store.rebuilding import begin_rebuild, end_rebuild
 from whatsapp_mcp.store.runs import Mark, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -80,6 +81,9 @@ class Store:
             self.ledger = Ledger(self.connection, self.people)
             self.runs = Runs(self.connection, self.people, self.ledger)
             self.gaps = Gaps(self.connection, self.people)
+            self.measures = Measures(self.connection)
+        self.when_run_ends: Callable[[], None] | None = None
+        """Called after a run was closed and its transaction is done."""
 
     def __enter__(self) -> Self:
         """Nothing happens: opening was done."""
@@ -245,14 +249,28 @@ class Store:
         with self.transaction():
             self.runs.update(run_id, now, **counters)
 
-    def end_run(self, run_id: int, state: str, now: int, last_error: str | None = None) -> None:
-        """Close a run as ``complete``, ``partial`` (something is missing), ``failed`` or ``interrupted``."""
+    def end_run(
+        self, run_id: int, state: str, now: int, last_error: str | None = None, calls: Iterable[Calls] = ()
+    ) -> None:  # fmt: skip
+        """Close a run as ``complete``, ``partial`` (something is missing), ``failed`` or ``interrupted``.
+
+        `calls` is how the gateway answered it. Once a day the archive is measured as well.
+        """
         with self.transaction():
             self.runs.end(run_id, state, now, last_error)
+            self.measures.add_calls(run_id, calls)
+        with self.transaction():
+            self.measures.note_size(now)
+        if self.when_run_ends is not None:
+            self.when_run_ends()
 
     def unfinished_run(self, kind: str) -> int | None:
         """The newest run of that kind if it did not come to its end, else None."""
         return self.runs.unfinished(kind)
+
+    def run_kind(self, run_id: int) -> str:
+        """What kind of run it is."""
+        return self.runs.kind(run_id)
 
     def run_began(self, run_id: int) -> int:
         """When a run was begun, in unix seconds."""

@@ -60,6 +60,12 @@ INDEX_QUERY: Final = (
 )
 """Every word of the search index with the message that holds it."""
 
+SIZES_QUERY: Final = (
+    f"SELECT {_CHAT}, t.whatsapp_message_id, s.sz FROM message_index_docsize AS s"
+    " LEFT JOIN messages AS t ON t.message_id = s.id"
+)
+"""How many words the search index counts for each message: ranking divides by it."""
+
 _PARTS: Final = 4096
 _PLAIN: Final = 2
 """The last form of `marshal` in which equal values have equal bytes: later ones note which objects are shared."""
@@ -76,7 +82,7 @@ def natural_rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[A
 
 
 def _index_words(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """Each occurrence of a word in the search index: chat, message, word, column, position."""
+    """Each occurrence of a word in the search index: chat, message, word, column, position; and how many words there are."""
     connection.execute("CREATE VIRTUAL TABLE temp.index_words USING fts5vocab (main, message_index, instance)")
     cursor = connection.execute(INDEX_QUERY)
     try:
@@ -84,6 +90,7 @@ def _index_words(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     finally:
         cursor.close()
         connection.execute("DROP TABLE temp.index_words")
+    yield from connection.execute(SIZES_QUERY)
 
 
 def differences(found: sqlite3.Connection, expected: sqlite3.Connection) -> Iterator[tuple[str, int, int]]:

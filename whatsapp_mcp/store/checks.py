@@ -102,3 +102,24 @@ def odd_items(source: Readable) -> int:
             source.connection.execute("SELECT bucket, digest FROM payload_items ORDER BY bucket, digest"),
         )
         return sum(len(list(equal)) == 1 for _, equal in groupby(both))
+
+
+def not_found_again(replayed: sqlite3.Connection, archive: sqlite3.Connection) -> int:
+    """How many messages of a store into which a part of an archive's payloads was replayed are not in that archive.
+
+    A text may have been edited by a payload of another part: then it is one of the message's versions.
+    """
+    return sum(
+        archive.execute(_FOUND_AGAIN, {"chat": chat, "message": message, "content": content}).fetchone()[0] == 0
+        for chat, message, content in replayed.execute(
+            "SELECT whatsapp_chat_id, whatsapp_message_id, content FROM messages JOIN chats USING (chat_id)"
+        )
+    )
+
+
+_FOUND_AGAIN: Final = (
+    "SELECT EXISTS (SELECT 1 FROM messages AS m JOIN chats USING (chat_id) WHERE whatsapp_message_id = :message"
+    " AND whatsapp_chat_id = coalesce((SELECT canonical_id FROM aliases WHERE whatsapp_id = :chat), :chat)"
+    " AND (content = :content OR EXISTS (SELECT 1 FROM message_versions AS v WHERE v.chat_id = m.chat_id"
+    " AND v.whatsapp_message_id = m.whatsapp_message_id AND v.content = :content)))"
+)

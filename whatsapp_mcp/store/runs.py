@@ -104,6 +104,11 @@ class Runs:
         ).fetchone()
         return None if row is None or row[1] in ("complete", "partial") else int(row[0])
 
+    def kind(self, run_id: int) -> str:
+        """What kind of run it is; empty for one that is unknown."""
+        row = self._connection.execute("SELECT kind FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        return str(row[0]) if row else ""
+
     def counters(self, run_id: int) -> dict[str, int]:
         """The counters of a run so far."""
         row = self._connection.execute(f"SELECT {', '.join(COUNTERS)} FROM runs WHERE run_id = ?", (run_id,)).fetchone()

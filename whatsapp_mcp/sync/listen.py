@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import traceback
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -128,7 +127,7 @@ async def catch_up(gateway: GreenApi, writer: Writer, run: Run) -> None:
         await sync_recent(gateway, writer, run.clock)
     except Exception as error:  # noqa: BLE001 - notifications are more important than the journals
         known = first_of(error)
-        _log.warning("catching up failed: %s", type(known or error).__name__)
+        _log.warning("catching up failed: %s", type(known or error).__name__, extra={"run": run.run_id})
         run.note(f"Catching up failed once: {known.what if known else type(error).__name__}")
 
 
@@ -277,7 +276,7 @@ class _Listener:
         if isinstance(error, RequestRefused | NotAuthorized | InstanceStarting):
             self._is_known = False  # the phone may be another one now, or a webhook address may have been set
         self._run.tell()
-        _log.warning("waiting %.0f s after %s", pause, type(error).__name__)
+        _log.warning("waiting %.0f s after %s", pause, type(error).__name__, extra={"run": self._run.run_id})
         await self._clock.sleep(pause)
         self._enter_listening()
 
@@ -359,8 +358,8 @@ class _Listener:
         self._count(payload, applied)
 
     async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
-        place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-        _log.error("A notification was kept but not read: %s\n%s", type(error).__name__, place)
+        told = {"error": error, "run": self._run.run_id}
+        _log.error("a notification was kept but not read: %s", type(error).__name__, extra=told)
         self._run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
         await self._run.pen.call(keep_unread, self._run.pen.store, payload, mark)
 
@@ -378,7 +377,7 @@ class _Listener:
             try:
                 await self._gateway.delete_notification(receipt)
             except GatewayError as error:
-                _log.warning("an acknowledgement failed: %s", type(error).__name__)
+                _log.warning("an acknowledgement failed: %s", type(error).__name__, extra={"run": self._run.run_id})
 
     async def _guard_against_repetition(self, receipt: int) -> None:
         self._repeats = self._repeats + 1 if receipt == self._last_receipt else 0

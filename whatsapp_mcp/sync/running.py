@@ -7,22 +7,26 @@ there is only one writer.
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
 from whatsapp_mcp.errors import ArchiveError
+from whatsapp_mcp.greenapi.measuring import Tally, counting
 from whatsapp_mcp.sync.progress import ChatFailure, Counters, Outcome, Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from whatsapp_mcp.clock import Clock
-    from whatsapp_mcp.greenapi.client import Statistics
+    from whatsapp_mcp.greenapi.measuring import Statistics
     from whatsapp_mcp.sync.writing import Pen
 
     Report = Callable[[Progress], None]
+
+_log = logging.getLogger(__name__)
 
 _SAVE_EVERY: Final = 1.0
 """Seconds between saved counters: they are for people to look at, while each chat's own mark is saved with its rows."""
@@ -58,7 +62,10 @@ class Run:
         self.truncated: set[str] = set()
         self.damaged: set[str] = set()
         self.run_id = 0
+        self.kind = ""
         self.state = "checking"
+        self.calls = Tally()
+        """What this run asks; `closing` lets the gateway count into it."""
         self._gateway = gateway
         self._report = report
         self._requests_before = self._throttled_before = 0
@@ -73,7 +80,9 @@ class Run:
         """Start a new run."""
         self.counters.carry_on(0, 0)
         self.run_id = await self.pen.call(self.pen.store.begin_run, kind, self.now)
+        self.kind = kind
         self._note_requests(0, 0)
+        self._log_beginning("begins")
 
     async def resume(self, run_id: int) -> None:
         """Go on with a run."""
@@ -81,7 +90,12 @@ class Run:
         await self.pen.call(self.pen.store.resume_run, run_id, self.now)
         so_far = await self.pen.call(self.pen.store.run_counters, run_id)
         self.counters.carry_on(so_far["messages_seen"], so_far["messages_new"])
+        self.kind = await self.pen.call(self.pen.store.run_kind, run_id)
         self._note_requests(so_far["requests"], so_far["throttled"])
+        self._log_beginning("goes on")
+
+    def _log_beginning(self, how: str) -> None:
+        _log.info("the run %s " + how, self.kind, extra={"run": self.run_id})
 
     def _note_requests(self, requests: int, throttled: int) -> None:
         asked = self._gateway.statistics
@@ -155,8 +169,20 @@ class Run:
         """Close the run."""
         self.state = state
         await self.save()
-        await self.pen.call(self.pen.store.end_run, self.run_id, state, self.now, last_error)
+        await self.pen.call(self.pen.store.end_run, self.run_id, state, self.now, last_error, self.calls.calls())
+        self.calls.clear()
+        self._log_end()
         self.tell()
+
+    def _log_end(self) -> None:
+        count = self.counters
+        _log.log(
+            logging.WARNING if self.state in ("partial", "failed") else logging.INFO,
+            "the run %s ends: %s, %d of %d chats, %d failed, %d messages new, %d requests, %d throttled",
+            self.kind, self.state, count.chats_done, count.chats_total, count.chats_failed, count.messages_new,
+            self.requests, self.throttled,
+            extra={"run": self.run_id, "seconds": count.seconds},
+        )  # fmt: skip
 
     def outcome(self) -> Outcome:
         """What the run brought."""
@@ -184,12 +210,15 @@ async def closing(run: Run) -> AsyncIterator[None]:
     """Whatever happens within the block, the run gets an end in the archive; of a group of errors the foreseen one leaves."""
     stopped: ArchiveError | None = None
     try:
-        yield
+        with counting(run.calls):
+            yield
     except anyio.get_cancelled_exc_class():
         await _close(run, "interrupted", None)
         raise
     except (ArchiveError, ExceptionGroup) as error:
         stopped = first_of(error)
+        told = {"run": run.run_id, "error": stopped or error}
+        _log.error("the run %s is stopped by %s", run.kind, type(stopped or error).__name__, extra=told)
         await _close(run, "failed", str(stopped) if stopped else type(error).__name__)
         if stopped is None:
             raise

@@ -27,8 +27,8 @@ class Complaints:
         self._began = clock.monotonic()
         self._written = self._left_out = 0
 
-    def tell(self, reason: str, peer: str, level: int = logging.WARNING) -> None:
-        """Say why a request from `peer` (its network address) was refused; never what was in it."""
+    def tell(self, reason: str, peer: str, level: int = logging.WARNING, error: BaseException | None = None) -> None:
+        """Say why a request from `peer` (its network address) was refused, by which `error`; never what was in it."""
         self.counts[reason] += 1
         now = self._clock.monotonic()
         if now - self._began >= _PERIOD:
@@ -39,4 +39,5 @@ class Complaints:
             self._left_out += 1
             return
         self._written += 1
-        _log.log(level, "%s, from %s", reason, peer)
+        line = f"{reason}, from {peer}"  # as the text itself: the log lets no values of several words through
+        _log.log(level, line, extra={"error": error})

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -140,13 +139,12 @@ class _Entrance:
             self._complaints.tell(refused.reason, peer)
             return Response(status_code=refused.status, headers=refused.headers)
         except ArchiveError as error:
-            self._complaints.tell(f"503, not stored: {error.what}", peer, logging.ERROR)
+            self._complaints.tell(f"503, not stored: {error.what}", peer, logging.ERROR, error)
             return Response(status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - it must become an answer, and its text may quote a message
-            place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-            self._complaints.tell(f"500, a mistake in the program: {type(error).__name__}\n{place}\n", peer, logging.ERROR)
+            self._complaints.tell(f"500, a mistake in the program: {type(error).__name__}", peer, logging.ERROR, error)
             return Response(status_code=500)
         return Response(status_code=200)
 

@@ -6,14 +6,13 @@ The gateway is only asked, and only where there are credentials; what arrives by
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from whatsapp_mcp.doctor import WANTED_ON
 from whatsapp_mcp.errors import ArchiveError, GatewayError, SettingsError, UsageError
-from whatsapp_mcp.greenapi.client import Statistics
+from whatsapp_mcp.greenapi.measuring import Statistics
 from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, told_account
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.instance import account_answers
@@ -174,7 +173,7 @@ class _Listening:
                 known = first_of(error)
                 if not isinstance(known, GatewayError):
                     raise
-                self._note(f"Green API could not be asked: {known}")
+                self._note(f"Green API could not be asked: {known}", "Green API could not be asked.")
         if scope.cancelled_caught:
             self._note("Green API did not answer; the receiver is open all the same.")
 
@@ -218,13 +217,13 @@ class _Listening:
             tasks.cancel_scope.cancel()
         self._look = anyio.Event()
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, logged: str = "") -> None:
         if text not in self.run.notes:
             self.run.note(text)
-            self._tell(text)
+            self._tell(text, logged)
 
-    def _tell(self, text: str) -> None:
-        _log.info("%s", text)
+    def _tell(self, text: str, logged: str = "") -> None:
+        _log.info(logged or text, extra={"run": self.run.run_id})
         if self._say is not None:
             self._say(text)
 
@@ -293,8 +292,8 @@ class _Listening:
         self.run.counters.received(applied.items, applied.messages)
 
     async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
-        place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-        _log.error("a notification was kept but not read: %s\n%s", type(error).__name__, place)
+        told = {"error": error, "run": self.run.run_id}
+        _log.error("a notification was kept but not read: %s", type(error).__name__, extra=told)
         self.run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
         await self.run.pen.call(keep_unread, self.run.pen.store, payload, mark)
         self.run.counters.received(len(payload.items), 0)
@@ -345,13 +344,13 @@ class _Listening:
             await work()
         except Exception as error:  # noqa: BLE001 - what arrives is more important
             known = first_of(error)
-            _log.warning("beside the receiver: %s", type(known or error).__name__)
+            _log.warning("beside the receiver: %s", type(known or error).__name__, extra={"run": self.run.run_id})
             self.run.note(f"Beside the receiver something failed: {known.what if known else type(error).__name__}")
 
     async def end(self) -> None:
         """Close the run; what was refused, and what came empty, is told in its notes."""
         for reason, count in self._complaints.counts.most_common():
-            self.run.note(f"Refused {count} times: {reason.splitlines()[0]}.")
+            self.run.note(f"Refused {count} times: {reason}.")
         if self._empty:
             self.run.note(f"Empty notifications: {self._empty}.")
         if self._fatal is not None:
