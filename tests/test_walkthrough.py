@@ -48,7 +48,14 @@ def test_the_screenful_of_the_readme_is_what_the_demonstration_prints(walked: tu
     assert len(passages) >= 2
     printed = comparable(walked[1])
     for passage in passages:
-        assert passage in printed
+        assert passage in printed, f"it differs after: {_shared(passage, printed)[-120:]}"
+
+
+def _shared(passage: str, printed: str) -> str:
+    """How far the passage is printed, with what is printed after that."""
+    length = next((length for length in range(len(passage), 0, -1) if passage[:length] in printed), 0)
+    place = printed.find(passage[:length])
+    return f"{passage[:length]} | {printed[place + length : place + length + 60]}"
 
 
 def test_an_archive_is_never_mixed_with_the_invented_one(walked: tuple[Path, str]) -> None:
