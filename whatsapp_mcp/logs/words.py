@@ -110,7 +110,8 @@ class Line(logging.Formatter):
         return _limited({name: value for name, value in values.items() if value is not None})
 
     def _said(self, record: logging.LogRecord) -> str:
-        text = _STRANGE.sub(_replaced, record.msg if isinstance(record.msg, str) else str(_allowed_one(record.msg)))
+        text = record.msg if isinstance(record.msg, str) else str(_allowed_one(record.msg))
+        text = _STRANGE.sub(_replaced, text[: 4 * _LONGEST_WORDS])  # looking for ids takes the square of the length
         try:
             said = text % _allowed(record.args) if record.args else text
         except (TypeError, ValueError, KeyError):  # a word where a number belongs: what stands in the code is still right
