@@ -28,12 +28,13 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def comparable(text: str) -> str:
-    """Without what each run makes anew: handles, numbers of chats and marks, the time of the sync, and where lines are broken."""
+    """Without what each run makes anew: handles and marks, the time of the sync, and where lines are broken.
+
+    Nor with the numbers of chats: the lists are asked side by side, and the first answer gives them.
+    """
     text = re.sub(r"\b[a-z0-9]{8}(?=>>| untrusted)", "MARK", text)
     text = re.sub(r"synced \d{4}-\d\d-\d\d \d\d:\d\d", "synced", text)
-    text = re.sub(
-        r"\(\d+, (?=private|group)", "(", text
-    )  # the lists are asked side by side, and the first one gives the numbers
+    text = re.sub(r"\(\d+, (?=private|group)", "(", text)
     return " ".join(re.sub(r"\bm\d+\b", "m", text).split())
 
 
