@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.demo.gateway import Gateway
 
 KILLS = 100
+SAID = "said.txt"
 WAITING = 40
 """So many notifications wait at each start: more than one life of the listener takes."""
 
@@ -39,7 +40,7 @@ def _listen(home: str, environment: dict[str, str], words: list[str]) -> None:
     """The whole command, in a process of its own."""
     os.environ.update(environment)
     os.chdir(home)
-    sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the process ends
+    sys.stderr = sys.stdout = open(SAID, "a", encoding="utf-8", buffering=1)  # noqa: PTH123, SIM115 - until the process ends
     from whatsapp_mcp.cli import main
 
     sys.exit(main(["--home", home, "listen", *words]))
@@ -97,7 +98,7 @@ def test_a_listener_that_is_killed_a_hundred_times_loses_nothing_and_repeats_not
         taken = len(told) - len(gateway.queue)
         ended = _start(tmp_path, gateway, "--drain")
         ended.join(60)
-        assert ended.exitcode == 0
+        assert ended.exitcode == 0, (tmp_path / SAID).read_text(encoding="utf-8")[-1_000:]
         assert not gateway.queue
         assert gateway.count("deleteNotification", 200) >= len(told)
     assert KILLS < taken < len(told), "the kills came while notifications were being taken"

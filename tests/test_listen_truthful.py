@@ -15,12 +15,13 @@ from webhook_desk import notification
 from whatsapp_mcp.app import Writer
 from whatsapp_mcp.demo.account import SMALL, make_account
 from whatsapp_mcp.demo.running import serve_gateway
-from whatsapp_mcp.errors import StorageError, UsageError
+from whatsapp_mcp.errors import NotAuthorized, StorageError, UsageError
+from whatsapp_mcp.greenapi import GreenApi
 from whatsapp_mcp.ingest import Ingest
 from whatsapp_mcp.payload import Payload
 from whatsapp_mcp.store import Mark, Store
 from whatsapp_mcp.sync.listen import listen
-from whatsapp_mcp.sync.reach import Reach
+from whatsapp_mcp.sync.reach import Reach, break_off
 from whatsapp_mcp.sync.writing import Pen
 
 if TYPE_CHECKING:
@@ -107,6 +108,105 @@ async def test_a_phone_that_was_unlinked_while_the_computer_slept_leaves_a_hole(
     assert last - first <= HOUR + WITHIN
     assert all(start >= awake for start, _ in later)
     assert desk.texts() == ["after it"]
+
+
+async def test_a_phone_that_is_linked_again_while_nobody_listens_leaves_a_hole(desk: Listening) -> None:
+    desk.clock.ahead = -2 * HOUR
+    await desk.drain()
+    desk.gateway.faults.state = "notAuthorized"
+    desk.clock.ahead = -HOUR
+    async with desk.listening():
+        await desk.until(lambda: any(progress.state == "waiting" for progress in desk.told))
+        await polled(desk)
+    desk.gateway.faults.state = "authorized"
+    desk.clock.ahead = 0
+    back = int(desk.clock.now())
+    await desk.drain()
+    await desk.drain()
+    assert all(start >= back for start, _ in desk.spans())
+
+
+async def test_a_drain_that_meets_no_phone_leaves_a_hole(desk: Listening) -> None:
+    desk.clock.ahead = -2 * HOUR
+    await desk.drain()
+    desk.gateway.faults.state = "notAuthorized"
+    desk.clock.ahead = -HOUR
+    with pytest.raises(NotAuthorized):
+        await desk.drain()
+    desk.gateway.faults.state = "authorized"
+    desk.clock.ahead = 0
+    back = int(desk.clock.now())
+    await desk.drain()
+    assert all(start >= back for start, _ in desk.spans())
+
+
+async def test_a_change_of_the_state_is_stored_together_with_the_end_of_the_listening(
+    desk: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.clock.ahead = -HOUR
+    await desk.drain()
+    state_change(desk, "notAuthorized")
+    receive, stored = Ingest.receive_all, []
+
+    def look(ingest: Ingest, arrived: Any) -> Any:
+        applied = receive(ingest, arrived)
+        if any("stateInstanceChanged" in payload.items[0] for payload, _ in arrived if payload.items):
+            stored.append(ingest.store.cursor("queue_since"))
+        return applied
+
+    monkeypatch.setattr(Ingest, "receive_all", look)
+    await desk.drain()
+    assert stored == [""]
+
+
+def test_what_was_claimed_is_taken_back_only_together_with_the_position(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise StorageError("The disk is full.")
+
+    with Store(tmp_path / "a.db") as store:
+        store.mark_chat(Reach({"listen_mode": "queue", "queue_since": "100", "queue_read_at": "200"}, 200).mark(200))
+        monkeypatch.setattr(Store, "mark_chat", refuse)
+        with pytest.raises(StorageError):
+            break_off(store, 150, Mark(200, cursors={"queue_since": ""}))
+        assert [(span.start, span.end) for span in store.ledger.spans()] == [(100, 200)]
+        monkeypatch.undo()
+        break_off(store, 150, Mark(200, cursors={"queue_since": ""}))
+        assert [(span.start, span.end) for span in store.ledger.spans()] == [(100, 150)]
+        assert store.cursor("queue_since") == ""
+
+
+async def test_a_disk_that_refuses_while_there_is_no_phone_is_waited_for(
+    desk: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdraw, refusals = Store.withdraw, 2
+
+    def refuse(store: Store, *rest: Any) -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise StorageError("The disk is full.")
+        withdraw(store, *rest)
+
+    receive = GreenApi.receive_notification
+
+    async def unlinked(api: GreenApi, seconds: int) -> Payload:
+        if desk.gateway.faults.state != "authorized" and refusals == 2:
+            raise NotAuthorized("The instance is not linked to a phone.")
+        return await receive(api, seconds)
+
+    monkeypatch.setattr(Store, "withdraw", refuse)
+    monkeypatch.setattr(GreenApi, "receive_notification", unlinked)
+    async with desk.listening():
+        await polled(desk)
+        desk.gateway.faults.state = "notAuthorized"
+        await desk.until(lambda: any(progress.state == "refused" for progress in desk.told))
+        await desk.until(lambda: refusals < 0)
+        desk.gateway.faults.state = "authorized"
+        desk.clock.passed += 61
+        await desk.until(lambda: desk.told[-1].state == "listening")
+    assert "The disk is full." in desk.rows("SELECT last_error FROM runs")[0][0]
 
 
 async def test_messages_of_another_phone_are_not_taken_in_before_the_hour_is_over(desk: Listening) -> None:

@@ -281,6 +281,13 @@ def test_what_went_to_somebody_elses_address_is_a_hole(tmp_path: Path) -> None:
         assert Proof.of(store, 300) == Proof(100, 200)
 
 
+def test_a_change_of_the_state_is_the_last_that_a_listening_proves() -> None:
+    proof = Proof(100, 200)
+    mark = proof.last(proof.mark(300, 1_000))
+    assert mark.covered[0].end == 300
+    assert (mark.cursors["queue_since"], mark.cursors["listen_mode"]) == ("", "webhook")
+
+
 # The instance
 
 

@@ -45,7 +45,6 @@ _IN_A_CHAT: Final = (Message, Edit, Deletion, Reaction, Receipt, PollVote, Call)
 NOTIFICATIONS: Final = frozenset({"receiveNotification", "webhook"})
 """Origins whose items are notifications."""
 
-
 NEWEST_FIRST: Final = frozenset({"getChatHistory"})
 """Origins that list the newest first (Green API docs, GetChatHistory); backwards, messages of one second keep their order."""
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.normalise.journal import delivery_state, journal_records
+from whatsapp_mcp.normalise.stories import CHAT as STATUSES
 from whatsapp_mcp.normalise.values import Item, entries, identity, parse, part, real, text, unix_seconds, whole
 from whatsapp_mcp.records import Chat, Message, Receipt, Record, Unreadable
 
@@ -65,7 +66,7 @@ def _message_records(body: Item, kind: str) -> list[Record]:
 def _chat(records: list[Record], name: str) -> list[Record]:
     """The chat's name, which only notifications give; that of the stories is the name of whoever told one."""
     message = records[0] if records else None
-    if not isinstance(message, Message) or not name or message.chat == "status@broadcast":
+    if not isinstance(message, Message) or not name or message.chat == STATUSES:
         return []
     return [Chat(message.chat, message.sent_at, name)]
 

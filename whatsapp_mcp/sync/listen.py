@@ -42,17 +42,16 @@ from whatsapp_mcp.store.gaps import LAG
 from whatsapp_mcp.sync.emptiness import SHORTEST_POLL, TRIES, Emptiness
 from whatsapp_mcp.sync.instance import account_answers, ensure_working, works
 from whatsapp_mcp.sync.position import JOURNALS_CURSOR
-from whatsapp_mcp.sync.reach import ELSEWHERE, MODE, SINCE, UNTIL, Reach
+from whatsapp_mcp.sync.reach import ELSEWHERE, MODE, SINCE, UNTIL, Reach, break_off, untold
 from whatsapp_mcp.sync.recent import sync_recent
 from whatsapp_mcp.sync.running import Run, closing, first_of
-from whatsapp_mcp.sync.writing import Pen, keep_unread
+from whatsapp_mcp.sync.writing import Pen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.greenapi import GreenApi
-    from whatsapp_mcp.ingest import Applied
     from whatsapp_mcp.payload import Payload
     from whatsapp_mcp.sync.progress import Outcome
     from whatsapp_mcp.sync.running import Report
@@ -67,17 +66,13 @@ _ACKNOWLEDGE: Final = 10.0
 _SAVE: Final = 5.0
 _MARK: Final = 60.0
 """Seconds between the transactions that only say how far the queue is read."""
-_LOOK: Final = 60.0
-_COMPARE: Final = 3_600.0
+_LOOK: Final = 3_600.0
+_LOOK_OFTEN: Final = 60.0
+"""Seconds between looks at the instance: while it works, and while it does not."""
 _GLANCE: Final = 5.0
 SETTLED: Final = LAG + 60.0
 """Seconds after which the journals tell of a moment: without a second look the listening would begin behind a hole."""
 _LONGEST_PAUSE: Final = 60.0
-_TOLD_BY: Final[Mapping[str, str]] = {
-    "incomingWebhook": "messages that come in",
-    "outgoingMessageWebhook": "messages that are sent from the phone",
-}
-"""The settings without which an empty queue proves nothing."""
 
 
 def webhook_is_set() -> UsageError:
@@ -121,10 +116,9 @@ async def listen(
 
 async def catch_up(gateway: GreenApi, writer: Writer, run: Run) -> None:
     """Fetch from the journals what the notifications missed, if there ever was a sync; a failure becomes a note of `run`."""
-    if await run.pen.call(run.pen.store.cursor, JOURNALS_CURSOR) is None:
-        return
     try:
-        await sync_recent(gateway, writer, run.clock)
+        if await run.pen.call(run.pen.store.cursor, JOURNALS_CURSOR) is not None:
+            await sync_recent(gateway, writer, run.clock)
     except Exception as error:  # noqa: BLE001 - notifications are more important than the journals
         known = first_of(error)
         _log.warning("catching up failed: %s", type(known or error).__name__, extra={"run": run.run_id})
@@ -174,14 +168,18 @@ class _Listener:
         self._reach = Reach(cursors, self._run.now)
         while not self._is_done:
             try:
-                await (self._poll() if self._is_known else self._get_to_know())
+                await self._step()
             except StorageError as error:
                 await self._bear_disk(error)
-            except (GatewayError, ExceptionGroup) as error:
-                known = first_of(error)
-                if not isinstance(known, GatewayError):
-                    raise
-                await self._bear(known)
+
+    async def _step(self) -> None:
+        try:
+            await (self._poll() if self._is_known else self._get_to_know())
+        except (GatewayError, ExceptionGroup) as error:
+            known = first_of(error)
+            if not isinstance(known, GatewayError):
+                raise
+            await self._bear(known)
 
     async def leave(self) -> None:
         """Write down how far it came."""
@@ -201,9 +199,9 @@ class _Listener:
             await self._run.pen.receive(await ensure_working(self._gateway, self._clock))
             self._start_working()
         except (NotAuthorized, InstanceStarting) as error:
+            await self._stop_working(error.what)
             if self._drain:
                 raise
-            await self._stop_working(error.what)
         for payload in await account_answers(self._gateway, self._run.pen):
             if payload.origin == "getSettings":
                 await self._heed(instance_settings(payload))
@@ -211,7 +209,7 @@ class _Listener:
                 await self._run.pen.receive(payload)
         self._is_known = True
         self._accounts.add(await self._run.pen.call(self._run.pen.store.owner))
-        if self._is_working and self._proves:
+        if self._tells_all:
             self._sure_at = self._run.now
         await self._write()
         self._journals.begin()
@@ -220,21 +218,19 @@ class _Listener:
     async def _heed(self, settings: Mapping[str, str]) -> None:
         if settings.get("webhookUrl"):
             # What is sent there never comes here, also when the address is cleared again within a day.
-            mark = Mark(self._run.now, cursors={MODE: ELSEWHERE})
-            await self._break_off()
-            await self._run.pen.call(self._run.pen.store.mark_chat, mark)
+            await self._break_off(Mark(self._run.now, cursors={MODE: ELSEWHERE, SINCE: ""}))
             raise webhook_is_set()
-        missing = [what for name, what in _TOLD_BY.items() if settings.get(name, "no") != "yes"]
+        missing = untold(settings)
         if self._proves == bool(missing):
-            self._proves = not missing
             await self._break_off()
+            self._proves = not missing
         if missing:
             self._run.note(f"The instance does not tell {' or '.join(missing)}; `whatsapp-mcp doctor` says what to switch on.")
 
-    async def _break_off(self) -> None:
+    async def _break_off(self, mark: Mark | None = None) -> None:
         """Not everything was told since it was last looked at, and nobody knows since when: claim nothing of it."""
-        await self._run.pen.call(self._run.pen.store.withdraw, "queue", self._sure_at)
         self._reach.restart(self._run.now)
+        await self._run.pen.call(break_off, self._run.pen.store, self._sure_at, mark or self._mark(goes_on=False))
 
     def _start_working(self) -> None:
         if not self._is_working:
@@ -244,8 +240,8 @@ class _Listener:
 
     async def _stop_working(self, why: str) -> None:
         if self._is_working:
-            self._is_working = False
             await self._break_off()
+            self._is_working = False
         self._run.note(f"{why} What happened meanwhile may be missing until the next sync.", missing=True)
 
     async def _look(self) -> None:
@@ -268,7 +264,7 @@ class _Listener:
             raise error
         if isinstance(error, NotAuthorized | InstanceStarting):
             await self._stop_working(error.what)
-            self._run.state, pause = "waiting", _LOOK
+            self._run.state, pause = "waiting", _LOOK_OFTEN
         else:
             self._run.note(f"There was trouble, and it was waited out: {error.what}")
             self._troubles += 1
@@ -286,6 +282,7 @@ class _Listener:
             raise error
         self._run.note(f"Nothing could be stored for a while, and it was waited out: {error.what}")
         self._refusals += 1
+        self._looked_at -= _LOOK  # what it refused may have been the end of a time that was claimed
         self._run.state, pause = "refused", self._growing(self._refusals)
         self._run.tell()
         _log.warning("waiting %.0f s: %s", pause, error.what)
@@ -322,7 +319,7 @@ class _Listener:
             before = copy(self._reach)
             self._prove(partial(self._reach.taken, asked_at, notified_at(payload)))
             try:
-                await self._store(payload, self._reach.mark(self._run.now))
+                await self._store(payload, self._mark(goes_on=not changed_state(payload)))
             except ArchiveError:
                 self._reach = before
                 raise
@@ -332,7 +329,7 @@ class _Listener:
             # Linked or not, it was not for a while; behind the notification may come those of another phone.
             self._sure_at = max(self._sure_at, self._reach.until)
             self._reach.restart(self._run.now)
-            self._looked_at -= _COMPARE
+            self._looked_at -= _LOOK
         await self._guard_against_repetition(receipt)
 
     async def _ensure_account(self, account: str) -> None:
@@ -353,21 +350,10 @@ class _Listener:
         except ArchiveError:
             raise
         except Exception as error:  # noqa: BLE001 - one that nobody can store must not block all that wait behind it
-            applied = None
-            await self._keep_unread(payload, mark, error)
-        self._count(payload, applied)
-
-    async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
-        told = {"error": error, "run": self._run.run_id}
-        _log.error("a notification was kept but not read: %s", type(error).__name__, extra=told)
-        self._run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
-        await self._run.pen.call(keep_unread, self._run.pen.store, payload, mark)
-
-    def _count(self, payload: Payload, applied: Applied | None) -> None:
-        if applied is None:
+            await self._run.keep_unread(payload, mark, error)
             self._unreadable += 1
-            self._run.counters.received(len(payload.items), 0)
-        elif applied.unseen:
+            return
+        if applied.unseen:
             self._unreadable += bool(applied.unreadable)
             self._run.counters.received(applied.unseen, applied.messages)
 
@@ -415,10 +401,18 @@ class _Listener:
         if self._quick and not self._is_done:
             await self._clock.sleep(min(1.0, self._quick / 10))
 
+    @property
+    def _tells_all(self) -> bool:
+        return self._proves and self._is_working
+
     def _prove(self, step: Callable[[], None]) -> None:
         step()
-        if not (self._proves and self._is_working):
+        if not self._tells_all:
             self._reach.restart(self._reach.until)
+
+    def _mark(self, *, goes_on: bool = True) -> Mark:
+        """Whoever listens after this process goes on from here only where it `goes_on`, and the instance tells everything."""
+        return self._reach.mark(self._run.now, goes_on=goes_on and self._tells_all)
 
     # Between polls
 
@@ -430,12 +424,12 @@ class _Listener:
         elif now - self._saved_at >= _SAVE and not is_quiet:
             self._saved_at = now
             await self._run.save()
-        if now - self._looked_at >= (_COMPARE if self._is_working else _LOOK):
+        if now - self._looked_at >= (_LOOK if self._is_working else _LOOK_OFTEN):
             await self._look()
 
     async def _write(self) -> None:
         self._marked_at = self._saved_at = self._clock.monotonic()
-        await self._run.pen.call(self._run.pen.store.mark_chat, self._reach.mark(self._run.now))
+        await self._run.pen.call(self._run.pen.store.mark_chat, self._mark())
         await self._run.save()
 
 

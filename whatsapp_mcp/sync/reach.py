@@ -14,6 +14,8 @@ from whatsapp_mcp.store import Mark, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from whatsapp_mcp.store import Store
+
 SINCE: Final = "queue_since"
 """The cursor that says when the unbroken listening began."""
 UNTIL: Final = "queue_read_at"
@@ -25,6 +27,31 @@ QUEUE, WEBHOOK, ELSEWHERE = "queue", "webhook", "elsewhere"
 KEPT: Final = 86_400 - 1_800
 """Seconds that a notification can be relied on to wait: a day, less half an hour for what a clock may be wrong."""
 _WRONG: Final = 1_800
+_TOLD_BY: Final[Mapping[str, str]] = {
+    "incomingWebhook": "messages that come in",
+    "outgoingMessageWebhook": "messages that are sent from the phone",
+}
+"""The settings without which neither silence nor a notification proves that there were no messages."""
+
+
+def untold(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Which messages no notification tells of with these settings of the instance, in words; empty where all are told."""
+    return tuple(what for name, what in _TOLD_BY.items() if settings.get(name) != "yes")
+
+
+def break_off(store: Store, since: int, mark: Mark) -> None:
+    """Not everything was told after `since`: what was claimed of it is taken back.
+
+    In one transaction with `mark`, which says from where to go on: the old position would claim it all again.
+    """
+    with store.transaction():
+        store.withdraw("queue", since)
+        store.mark_chat(mark)
+
+
+def seconds(stored: str | None) -> int | None:
+    """The moment that a cursor keeps, or None where it keeps none."""
+    return int(stored) if stored is not None and stored.isascii() and stored.isdecimal() else None
 
 
 def said_in_earnest(told_at: int | None, now: int) -> int | None:
@@ -41,7 +68,7 @@ class Reach:
     def __init__(self, cursors: Mapping[str, str | None], now: int) -> None:
         """Go on from the stored `cursors` where that leaves no hole, else begin at `now`."""
         self.since = self.until = now
-        since, until = _seconds(cursors.get(SINCE)), _seconds(cursors.get(UNTIL))
+        since, until = seconds(cursors.get(SINCE)), seconds(cursors.get(UNTIL))
         if cursors.get(MODE) == QUEUE and since is not None and until is not None and since <= until <= now < until + KEPT:
             self.since, self.until = since, until
 
@@ -66,12 +93,8 @@ class Reach:
         elif now < self.until:
             self.since, self.until = min(self.since, now), now
 
-    def mark(self, now: int) -> Mark:
-        """What to write together with what was received."""
+    def mark(self, now: int, *, goes_on: bool = True) -> Mark:
+        """What to write together with what was received; whoever comes later begins anew unless this `goes_on`."""
         covered = (Span("queue", self.since, self.until),) if self.since < self.until else ()
-        cursors = {SINCE: str(self.since), UNTIL: str(self.until), MODE: QUEUE}
+        cursors = {SINCE: str(self.since) if goes_on else "", UNTIL: str(self.until), MODE: QUEUE}
         return Mark(now, cursors=cursors, covered=covered)
-
-
-def _seconds(stored: str | None) -> int | None:
-    return int(stored) if stored is not None and stored.isdecimal() else None

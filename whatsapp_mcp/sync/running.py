@@ -16,12 +16,15 @@ import anyio
 from whatsapp_mcp.errors import ArchiveError
 from whatsapp_mcp.greenapi.measuring import Tally, counting
 from whatsapp_mcp.sync.progress import ChatFailure, Counters, Outcome, Progress
+from whatsapp_mcp.sync.writing import keep_unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.greenapi.measuring import Statistics
+    from whatsapp_mcp.payload import Payload
+    from whatsapp_mcp.store import Mark
     from whatsapp_mcp.sync.writing import Pen
 
     Report = Callable[[Progress], None]
@@ -159,6 +162,14 @@ class Run:
             self.notes.append(text)
         if missing and text not in self.missing:
             self.missing.append(text)
+
+    async def keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
+        """Keep a notification as it came that a mistake of ours (`error`) left unread: it may block nothing behind it."""
+        told = {"error": error, "run": self.run_id}
+        _log.error("a notification was kept but not read: %s", type(error).__name__, extra=told)
+        self.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
+        await self.pen.call(keep_unread, self.pen.store, payload, mark)
+        self.counters.received(len(payload.items), 0)
 
     async def end_as_it_went(self) -> None:
         """Close the run as ``complete``, or as ``partial`` when chats failed or something is missing; the notes are kept."""

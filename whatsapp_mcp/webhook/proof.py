@@ -11,14 +11,16 @@ that it tells of: a phone that was offline sends late.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.store import Mark, Span
-from whatsapp_mcp.sync.reach import KEPT, MODE, QUEUE, SINCE, UNTIL, WEBHOOK, said_in_earnest
+from whatsapp_mcp.sync.reach import KEPT, MODE, QUEUE, SINCE, UNTIL, WEBHOOK, said_in_earnest, seconds
 
 if TYPE_CHECKING:
     from whatsapp_mcp.store import Store
+
+_BROKEN: Final = {MODE: WEBHOOK, SINCE: "", UNTIL: ""}
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class Proof:
     @classmethod
     def of(cls, store: Store, now: int) -> Proof:
         """Where earlier processes left it, at most up to `now`: the clock may have been put back."""
-        since, until = (_whole(store.cursor(name)) for name in (SINCE, UNTIL))
+        since, until = (seconds(store.cursor(name)) for name in (SINCE, UNTIL))
         if store.cursor(MODE) not in {QUEUE, WEBHOOK} or since is None or until is None or since > now:
             return cls()
         return cls(since, min(until, now))
@@ -53,16 +55,17 @@ class Proof:
         if moment is not None and self.can_prove:
             self.since, self.until = self._reached(moment, now)
 
+    @staticmethod
+    def last(mark: Mark) -> Mark:
+        """The same mark where the instance changed its state: what comes does not belong together with what was."""
+        return replace(mark, cursors=_BROKEN)
+
     def broken(self, now: int) -> Mark:
-        """What is true when not everything was told until `now`: what comes does not belong together with what was."""
+        """What is true when not everything was told until `now`: nothing goes on from there."""
         self.since = self.until = None
-        return Mark(now, cursors={MODE: WEBHOOK, SINCE: "", UNTIL: ""})
+        return Mark(now, cursors=_BROKEN)
 
     def _reached(self, moment: int, now: int) -> tuple[int, int]:
         if self.since is None or self.until is None or now - self.until > KEPT:
             return now, now
         return self.since, max(moment, min(self.until, now))
-
-
-def _whole(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdecimal() else None

@@ -16,12 +16,10 @@ from whatsapp_mcp.greenapi.measuring import Statistics
 from whatsapp_mcp.normalise import changed_state, instance_settings, notified_at, told_account
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.instance import account_answers
-from whatsapp_mcp.sync.listen import SETTLED
-from whatsapp_mcp.sync.position import JOURNALS_CURSOR
-from whatsapp_mcp.sync.reach import MODE, WEBHOOK
-from whatsapp_mcp.sync.recent import sync_recent
+from whatsapp_mcp.sync.listen import SETTLED, catch_up
+from whatsapp_mcp.sync.reach import MODE, WEBHOOK, break_off, untold
 from whatsapp_mcp.sync.running import Run, closing, first_of
-from whatsapp_mcp.sync.writing import Pen, keep_unread
+from whatsapp_mcp.sync.writing import Pen
 from whatsapp_mcp.webhook.admission import Admission
 from whatsapp_mcp.webhook.complaints import Complaints
 from whatsapp_mcp.webhook.connections import Server, is_loopback, open_listener
@@ -49,9 +47,6 @@ _ASK_AGAIN: Final = 120.0
 """Seconds after which the settings and the account are looked at again, and those after a question without an answer."""
 _CHECKS_TAKE: Final = 20.0
 """Seconds for the questions at the start; after that the receiver opens all the same."""
-
-_TELL_OF_MESSAGES: Final = ("incomingWebhook", "outgoingMessageWebhook")
-"""The settings without which no notification proves that there were no messages."""
 
 _OPEN_HERE: Final = (
     "There is no WEBHOOK_TOKEN, so every program of this computer may post, and through a tunnel everybody. "
@@ -182,7 +177,7 @@ class _Listening:
             self._note(_NO_ADDRESS)
         if any(flags.get(name) != "yes" for name in WANTED_ON):
             self._note(_FLAGS_OFF)
-        self._proof.can_prove = all(flags.get(name) == "yes" for name in _TELL_OF_MESSAGES)
+        self._proof.can_prove = not untold(flags)
         if self._proof.can_prove:
             self._sure_at = self.run.now
         else:
@@ -190,21 +185,20 @@ class _Listening:
 
     async def _break_off(self) -> None:
         """Not everything was told since it was last looked at, and nobody knows since when: claim nothing of it."""
-        await self.run.pen.call(self.run.pen.store.withdraw, "queue", self._sure_at)
-        await self.run.pen.call(self.run.pen.store.mark_chat, self._proof.broken(self.run.now))
+        await self.run.pen.call(break_off, self.run.pen.store, self._sure_at, self._proof.broken(self.run.now))
 
     async def look_now_and_then(self, gateway: GreenApi, stop: anyio.Event) -> None:
         """Ask again whose the instance is and what it tells: each hour, and when a notification leaves doubts."""
-        while True:
+        while not stop.is_set():
             await self._wait(_LOOK_AGAIN if self._is_answered else _ASK_AGAIN)
-            try:
-                await self._ask(gateway)
-            except UsageError as error:  # another account: nothing more of it may come in
-                self._fatal = error
-                stop.set()
-                return
-            except ArchiveError as error:
-                self.run.note(f"Beside the receiver something failed: {error.what}")
+            await self._try(lambda: self._look_again(gateway, stop))
+
+    async def _look_again(self, gateway: GreenApi, stop: anyio.Event) -> None:
+        try:
+            await self._ask(gateway)
+        except UsageError as error:  # another account: nothing more of it may come in
+            self._fatal = error
+            stop.set()
 
     async def _wait(self, seconds: float) -> None:
         async def cancel_later() -> None:
@@ -253,10 +247,11 @@ class _Listening:
                 self._look.set()
                 raise
         mark = self._proof.mark(told_at, payload.received_at)
-        await self._store(payload, mark)
+        is_change = told_at is not None and bool(changed_state(payload))
+        await self._store(payload, self._proof.last(mark) if is_change else mark)
         self._proof.settle(told_at, payload.received_at)
         self._unsaved = True
-        if told_at is not None and changed_state(payload):
+        if told_at is not None and is_change:
             # Linked or not, it was not for a while; behind the notification may come those of another phone.
             self._sure_at = max(self._sure_at, min(told_at, self.run.now))
             await self._break_off()
@@ -287,16 +282,9 @@ class _Listening:
             except ArchiveError:
                 raise
             except Exception as error:  # noqa: BLE001 - now it is its own
-                await self._keep_unread(payload, mark, error)
+                await self.run.keep_unread(payload, mark, error)
                 return
         self.run.counters.received(applied.items, applied.messages)
-
-    async def _keep_unread(self, payload: Payload, mark: Mark, error: Exception) -> None:
-        told = {"error": error, "run": self.run.run_id}
-        _log.error("a notification was kept but not read: %s", type(error).__name__, extra=told)
-        self.run.note(f"A mistake in the program ({type(error).__name__}) left a notification unread.", missing=True)
-        await self.run.pen.call(keep_unread, self.run.pen.store, payload, mark)
-        self.run.counters.received(len(payload.items), 0)
 
     def empty(self) -> None:
         """A notification without a body was answered."""
@@ -323,7 +311,7 @@ class _Listening:
         """
         clock, reached = self.run.clock, self._proof.since
         while True:
-            await self._try(lambda: self._catch_up(gateway))
+            await catch_up(gateway, self._writer, self.run)
             due = clock.monotonic() + every
             while clock.monotonic() < due and not self._is_reached(reached):
                 await clock.sleep(min(every, SETTLED))
@@ -332,11 +320,6 @@ class _Listening:
     def _is_reached(self, before: int | None) -> bool:
         since = self._proof.since
         return since not in {None, before} and self.run.now >= (since or 0) + SETTLED
-
-    async def _catch_up(self, gateway: GreenApi) -> None:
-        pen = self.run.pen
-        if await pen.call(pen.store.cursor, JOURNALS_CURSOR) is not None:
-            await sync_recent(gateway, self._writer, self.run.clock)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """What is done beside the receiver may fail without closing it."""
