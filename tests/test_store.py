@@ -398,3 +398,27 @@ def test_an_attempt_that_fails_is_undone_alone(tmp_path: Path) -> None:
     connection.close()
     assert chats == [(ALICE,), ("15550100010@c.us",)]
     assert groups == (0,)
+
+
+def test_at_a_full_disk_an_attempt_says_so_and_nothing_of_its_transaction_is_stored(tmp_path: Path) -> None:
+    with Store(tmp_path / "whatsapp_chats.db") as store:
+        store.connection.execute("PRAGMA cache_size = 10")  # pages are written early, so SQLite must give all of it up
+        pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
+        store.connection.execute(f"PRAGMA max_page_count = {pages + 20}")
+        many = [Chat(f"1555010{number:04}@c.us", 1, "x" * 500) for number in range(2_000)]
+        with pytest.raises(StorageError, match="The disk is full"), store.transaction(), store.attempt():
+            store.apply(many, 1)
+        assert rows(store, "SELECT count(*) FROM chats") == [(0,)]
+
+
+def given_up(store: Store) -> None:
+    """As SQLite does where memory ends."""
+    store.connection.execute("ROLLBACK")
+    raise MemoryError
+
+
+def test_nobody_goes_on_in_a_transaction_that_sqlite_gave_up(tmp_path: Path) -> None:
+    with Store(tmp_path / "whatsapp_chats.db") as store:
+        with pytest.raises(StorageError, match="gave up"), store.transaction(), store.attempt():
+            given_up(store)
+        assert not store.connection.in_transaction

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from whatsapp_mcp import schema
-from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew
+from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
 from whatsapp_mcp.records import (
     ME,
     Alias,
@@ -33,7 +33,7 @@ from whatsapp_mcp.records import (
     Record,
     Unreadable,
 )  # fmt: skip
-from whatsapp_mcp.refusals import storage_errors
+from whatsapp_mcp.refusals import foreseen, storage_errors
 from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.gaps import Gaps
 from whatsapp_mcp.store.ids import Ids
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Mark", "Span", "Store"]
+
+_GIVEN_UP = "SQLite gave up what it was writing."
+_RUN_AGAIN = "Run the command again; nothing stored was lost."
 
 _WORTH_AN_INDEX = 8
 """So many contacts that move at once pay for an index on senders, which is not worth its space otherwise: to move a contact,
@@ -117,16 +120,23 @@ class Store:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Inside of a transaction: what fails is undone, and the transaction goes on; numbers it took are given to nobody."""
+        """Inside of a transaction: what fails is undone, and the transaction goes on; numbers it took are given to nobody.
+
+        Where SQLite gave the whole transaction up (docs, "lang_transaction": at a full disk, say), nobody may go on as if it
+        were still there: that is an `ArchiveError`, or the one that `foreseen` makes of what is raised.
+        """
         self.connection.execute("SAVEPOINT attempt")
         try:
             yield
-        except BaseException:
-            self.connection.execute("ROLLBACK TO attempt")
-            self.people.reload()
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK TO attempt")
+                self.connection.execute("RELEASE attempt")
+                self.people.reload()
+            elif isinstance(error, Exception) and foreseen(error) is None:
+                raise StorageError(_GIVEN_UP, advice=_RUN_AGAIN) from error
             raise
-        finally:
-            self.connection.execute("RELEASE attempt")
+        self.connection.execute("RELEASE attempt")
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
