@@ -92,9 +92,14 @@ def serve(owner: str, chats: list[str], line: Connection) -> None:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            rounds[0] += HOUR
-            told.extend(news(rounds[0], chats))
+            if "anHourPassed" in self.path:
+                rounds[0] += HOUR
+                told.extend(news(rounds[0], chats))
             self.reply([])
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            """Its own time, which a sync compares with ours."""
+            return super().date_time_string(rounds[0] if timestamp is None else timestamp)
 
         def reply(self, answer: object) -> None:
             body = json.dumps(answer).encode()
