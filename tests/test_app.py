@@ -3,13 +3,15 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from full_disk import full_disk
 
-from whatsapp_mcp.app import PID_NAME, Archive, ensure_private_file, ensure_private_folder, hold_lock
+from whatsapp_mcp.app import PID_NAME, Archive, ensure_private_file, ensure_private_folder, hold_lock, replace_private_file
 from whatsapp_mcp.config import Settings
 from whatsapp_mcp.errors import DatabaseCorrupt, NotFound, SettingsError, StorageError, WriterRunning
 from whatsapp_mcp.refusals import foreseen, storage_errors
@@ -130,3 +132,16 @@ def test_what_nobody_foresaw_stays_what_it_is() -> None:
     assert foreseen(OSError(errno.ECHILD, "x")) is None
     with pytest.raises(ValueError, match="x"), storage_errors():
         raise ValueError("x")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights and limits are of POSIX")
+def test_a_file_is_replaced_as_a_whole_for_its_owner_only_or_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    path.write_text("before")
+    path.chmod(0o644)
+    with full_disk(), pytest.raises(OSError, match="large"):
+        replace_private_file(path, b"after")
+    assert ([one.name for one in tmp_path.iterdir()], path.read_text()) == (["small.json"], "before")
+    assert replace_private_file(path, b"a\r\nb\n") == path
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"a\r\nb\n", 0o600)
+    assert [one.name for one in tmp_path.iterdir()] == ["small.json"]

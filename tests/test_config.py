@@ -153,3 +153,10 @@ def test_loading_without_arguments_reads_the_real_environment(monkeypatch: pytes
 
 def test_every_setting_is_explained() -> None:
     assert all(NAMES.values())
+
+
+def test_a_number_with_leading_noughts_is_that_number(tmp_path: Path) -> None:
+    told = {"LOG_KEEP_DAYS": "0000050", "BACKUP_KEEP_DAILY": "0000007", "BACKUP_KEEP_WEEKLY": "00", "BACKUP_KEEP_MONTHLY": "3"}
+    settings = Settings.load(told, tmp_path)
+    assert settings.log_keep_days() == 50
+    assert settings.kept_backups() == (7, 0, 3)

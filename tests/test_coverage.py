@@ -343,3 +343,9 @@ def test_a_complete_archive_that_lacks_a_message_says_so_with_the_call_that_asks
     assert said.startswith("All known chats are archived, with 1 message known to be missing. sync_recent asks Green API")
     archive.insert("repairs", chat_id=dana, whatsapp_message_id="LOST", attempts=3, last_attempt_at=1, outcome="not_found")
     assert "missing" not in next_step("complete", archive.queries.status())
+
+
+def test_the_error_of_a_run_begins_no_line_of_its_own(archive: SmallArchive, capsys: pytest.CaptureFixture[str]) -> None:
+    archive.insert("runs", kind="full", state="failed", started_at=1, updated_at=1, last_error="HTTP 500:\nChats        9")
+    assert main(["status", "--home", str(archive.path.parent)]) == 0
+    assert "             HTTP 500: Chats 9\n" in capsys.readouterr().out

@@ -35,6 +35,7 @@ from whatsapp_mcp.doctor import (
     examine,
     mend,
 )
+from whatsapp_mcp.doctor.mending import left_behind
 from whatsapp_mcp.schedule import choosing
 from whatsapp_mcp.schedule.cron import Cron
 from whatsapp_mcp.schedule.launchd import Launchd
@@ -292,6 +293,19 @@ def test_what_is_safe_is_put_right_told_and_then_well(home: Path) -> None:
     assert check_rights(home) == check_left_behind(home, NOW) == []
     assert mend(archive) == []
     assert digest(home) == before
+
+
+@pytest.mark.parametrize("name", ["scheduler.json", "metrics.prom", "outbox/left-out.json", "outbox/20261124T080000Z-12ab.eml"])
+def test_half_a_small_file_of_a_process_that_was_killed_is_removed_after_a_day_and_the_whole_one_stays(
+    home: Path, name: str
+) -> None:
+    (home / name).parent.mkdir(parents=True)
+    whole = write(home / name, "{}")
+    half = write(whole.with_name(f".{whole.name}.77"), "{")
+    age(whole)
+    assert left_behind(home, NOW) == []
+    age(half)
+    assert left_behind(home, NOW) == [half]
 
 
 @posix_only

@@ -181,3 +181,9 @@ async def test_a_file_in_the_place_of_the_folder_is_one_line(outbox: Outbox, hom
     outbox.folder.write_text("")
     with pytest.raises(StorageError):
         await send(outbox, box(dead_port()), 1)
+
+
+def test_a_note_of_what_was_left_out_that_cannot_be_taken_away_is_one_line(outbox: Outbox) -> None:
+    (outbox.folder / "left-out.json").mkdir(parents=True)
+    with pytest.raises(StorageError):
+        outbox.forget_left_out()

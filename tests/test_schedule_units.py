@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from crontabs import SHOW_WORDS, write_program
+from full_disk import full_disk
 
-from whatsapp_mcp.errors import SchedulingError
+from whatsapp_mcp.errors import SchedulingError, StorageError
 from whatsapp_mcp.schedule.launchd import Launchd
 from whatsapp_mcp.schedule.plan import Item, Plan
 from whatsapp_mcp.schedule.systemd import MARK, Systemd, service
@@ -188,6 +189,17 @@ def test_a_unit_of_somebody_else_stays(units: Systemd, home: Path, systemctl: No
     with pytest.raises(SchedulingError, match="was not written by this program"):
         units.install(plan(home))
     assert [path.name for path in units.folder.iterdir()] == [theirs.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are of POSIX")
+def test_a_disk_that_is_full_leaves_no_half_unit_that_the_next_installation_takes_for_somebody_elses(
+    units: Systemd, home: Path, systemctl: Noted
+) -> None:
+    with full_disk(len(MARK) - 5), pytest.raises(StorageError):  # room for what the stand-in notes
+        units.install(plan(home))
+    assert list(units.folder.iterdir()) == []
+    assert len(units.install(plan(home)).places) == 4
+    assert units.is_installed(plan(home))
 
 
 def test_without_a_manager_of_the_user_nothing_is_written(

@@ -218,6 +218,23 @@ async def test_who_is_killed_while_a_mail_server_hangs_does_not_tell_the_same_ag
     assert len(list(w.home.glob("outbox/*.eml"))) == 1
 
 
+async def test_a_report_without_numbers_is_not_told_again_by_who_is_killed_while_a_mail_server_hangs(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(w)
+    (w.home / "whatsapp_chats.db").write_bytes(b"no database" * 1_000)
+    seen: list[tuple[int, int | None]] = []
+
+    async def look(*_: object, **__: object) -> Delivery:  # what a process that is killed here leaves behind
+        seen.append((len(list(w.home.glob("outbox/*.eml"))), Memory(w.home, w.now()).book.jobs["recent"].reported))
+        return Delivery()
+
+    monkeypatch.setattr("whatsapp_mcp.scheduler.telling.deliver", look)
+    assert await once(w, "recent") == 1
+    due = remembered(w)["jobs"]["recent"]["reported"]
+    assert seen[:2] == [(1, None), (2, due)], "the alarm, then the report"
+
+
 async def test_names_stay_out_of_reports_when_the_setting_cannot_be_understood(w: World) -> None:
     await fill(w)
     w.settings["REPORT_NAMES"] = "perhaps"

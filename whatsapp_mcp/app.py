@@ -19,7 +19,8 @@ from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from whatsapp_mcp.config import Settings
@@ -121,12 +122,12 @@ class Archive:
 
     def write_metrics(self) -> None:
         """Write the archive in numbers into ``metrics.prom``; what stands in the way is logged, for no run fails by it."""
-        from whatsapp_mcp.openmetrics import write_metrics
+        from whatsapp_mcp.openmetrics import METRICS_NAME, metrics
         from whatsapp_mcp.queries import Queries
 
         queries = Queries(self.database, zone=self.settings.timezone, clock=self.clock)  # one that leaves no connection open
         try:
-            write_metrics(self.home, queries.at_this_moment())
+            replace_private_file(self.home / METRICS_NAME, metrics(queries.at_this_moment()).encode())
         except (ArchiveError, OSError) as error:
             _log.warning("the metrics are not written: %s", type(error).__name__, extra={"error": error})
         finally:
@@ -160,80 +161,86 @@ def ensure_private_file(path: Path) -> Path:
     return path
 
 
-@contextmanager
-def hold_backup_lock(home: Path) -> Iterator[None]:
-    """Hold the lock of making backups of the archive in `home`: beside a writer, but only one at a time.
+def replace_private_file(path: Path, body: bytes) -> Path:
+    """Write a file that only its owner may read (0600), all of it or nothing, also when the power goes; raises `OSError`.
 
-    A home that cannot be written can still be copied; then nobody is told of it. Raises `WriterRunning`.
+    A process that is killed meanwhile leaves the file that was there, and beside it ``.NAME.PID`` for `doctor --fix`.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(home / BACKUP_LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
     try:
-        lock.acquire()
-    except Timeout:
-        raise WriterRunning("Another backup of this archive is being made.", advice="Wait until it ends.") from None
-    except OSError:
-        pass
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def hold_log_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of appending to a log in `folder`, or go on without it after half a second: the line matters more."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / LOG_LOCK_NAME, timeout=0.5, mode=0o600, thread_local=False, poll_interval=0.005)
-    with suppress(Timeout, OSError):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def hold_scheduler_lock(home: Path) -> Iterator[None]:
-    """Hold the lock of the scheduler of the archive in `home`, as long as it runs; raises `WriterRunning` beside another.
-
-    A disk that is full is no reason not to begin: then nobody is told of this one.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(home / SCHEDULER_LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
-    try:
-        ensure_private_folder(home)
-        lock.acquire()
-    except Timeout:
-        raise WriterRunning("A scheduler of this archive is running already.", advice="Leave it, or stop it first.") from None
-    except OSError:
-        pass
-    try:
-        yield
-    finally:
-        lock.release()
+        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:  # on a full disk a file can be made, and nothing be written into it
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+    return path
 
 
 @contextmanager
 def hold_lock(home: Path) -> Iterator[None]:
     """Hold the lock of the archive in `home`; raises `WriterRunning` with the other's pid at once."""
+    ensure_private_folder(home)
+    with _held(home / LOCK_NAME, lambda: WriterRunning(_who_writes(home)), or_without=False):
+        try:
+            ensure_private_file(home / PID_NAME).write_text(str(os.getpid()), encoding="ascii")
+            yield
+        finally:
+            (home / PID_NAME).unlink(missing_ok=True)
+
+
+def hold_backup_lock(home: Path) -> AbstractContextManager[None]:
+    """Hold the lock of making backups of the archive in `home`: beside a writer, but only one at a time.
+
+    A home that cannot be written can still be copied; then nobody is told of it. Raises `WriterRunning`.
+    """
+    refusal = WriterRunning("Another backup of this archive is being made.", advice="Wait until it ends.")
+    return _held(home / BACKUP_LOCK_NAME, lambda: refusal)
+
+
+def hold_scheduler_lock(home: Path) -> AbstractContextManager[None]:
+    """Hold the lock of the scheduler of the archive in `home`, as long as it runs; raises `WriterRunning` beside another.
+
+    A disk that is full is no reason not to begin: then nobody is told of this one.
+    """
+    with suppress(OSError):
+        ensure_private_folder(home)
+    refusal = WriterRunning("A scheduler of this archive is running already.", advice="Leave it, or stop it first.")
+    return _held(home / SCHEDULER_LOCK_NAME, lambda: refusal)
+
+
+def hold_log_lock(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of appending to a log in `folder`, or go on without it after half a second: the line matters more."""
+    return _held(folder / LOG_LOCK_NAME, None, patience=0.5)
+
+
+@contextmanager
+def _held(
+    path: Path, refusal: Callable[[], WriterRunning] | None, *, patience: float = 0, or_without: bool = True
+) -> Iterator[None]:
+    """Hold the lock of that file; where another process has it, raise the `refusal` or, with none, go on without.
+
+    `or_without` also goes on where the disk refuses the file, else its `OSError` is raised.
+    """
     from filelock import FileLock, Timeout
 
-    ensure_private_folder(home)
     # Not bound to a thread: the server enters and leaves in whatever worker thread is free.
-    lock = FileLock(home / LOCK_NAME, timeout=0, mode=0o600, thread_local=False)
+    lock = FileLock(path, timeout=patience, mode=0o600, thread_local=False, poll_interval=0.005)
     try:
         lock.acquire()
     except Timeout:
-        raise WriterRunning(_who_writes(home)) from None
+        if refusal is not None:
+            raise refusal() from None
+    except OSError:
+        if not or_without:
+            raise
     try:
-        ensure_private_file(home / PID_NAME).write_text(str(os.getpid()), encoding="ascii")
         yield
     finally:
-        (home / PID_NAME).unlink(missing_ok=True)
         lock.release()
 
 

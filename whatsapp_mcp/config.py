@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from whatsapp_mcp.errors import SettingsError
+from whatsapp_mcp.timetable import yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ _KEPT_BACKUPS: Final = {"BACKUP_KEEP_DAILY": 7, "BACKUP_KEEP_WEEKLY": 5, "BACKUP
 _MANY_BACKUPS: Final = 10_000
 _LOG_DAYS: Final = 90
 _MOST_LOG_DAYS: Final = 36_500
+_DIGITS: Final = 9
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TOKEN_LETTERS: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
@@ -123,8 +125,8 @@ class Settings:
             env_files=(*here, *there),
             unknown=tuple(sorted(name for name in values if name.startswith(_PREFIXES) and name not in NAMES)),
             zone_is_guess=guess,
-            statuses=_yes(values, "WHATSAPP_MCP_STATUSES"),
-            avatars=_yes(values, "WHATSAPP_MCP_AVATARS"),
+            statuses=yes("WHATSAPP_MCP_STATUSES", values.get("WHATSAPP_MCP_STATUSES", "no")),
+            avatars=yes("WHATSAPP_MCP_AVATARS", values.get("WHATSAPP_MCP_AVATARS", "no")),
             webhook_host=_webhook_host(values.get("WEBHOOK_HOST", "127.0.0.1")),
             webhook_port=_webhook_port(values.get("WEBHOOK_PORT", _WEBHOOK_PORT)),
             webhook_token=_webhook_token(values.get("WEBHOOK_TOKEN", "")),
@@ -160,15 +162,14 @@ class Settings:
 
     def kept_backups(self) -> tuple[int, int, int]:
         """For how many days, weeks and months a backup each is kept; raises `SettingsError` for what is no such number."""
-        daily, weekly, monthly = (_backups(name, self.unattended.get(name)) for name in _KEPT_BACKUPS)
+        daily, weekly, monthly = (
+            _whole(name, self.unattended.get(name, str(usual)), 0, _MANY_BACKUPS) for name, usual in _KEPT_BACKUPS.items()
+        )
         return daily, weekly, monthly
 
     def log_keep_days(self) -> int:
         """For how many days logs are kept; raises `SettingsError` for what is no such number."""
-        value = self.unattended.get("LOG_KEEP_DAYS", str(_LOG_DAYS))
-        if value.isascii() and value.isdigit() and 0 < int(value[:6]) <= _MOST_LOG_DAYS:
-            return int(value[:6])
-        raise SettingsError(f"LOG_KEEP_DAYS is no number from 1 to {_MOST_LOG_DAYS:,}.")
+        return _whole("LOG_KEEP_DAYS", self.unattended.get("LOG_KEEP_DAYS", str(_LOG_DAYS)), 1, _MOST_LOG_DAYS)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -189,8 +190,6 @@ class Settings:
 
     def report_names(self) -> bool:
         """Whether reports may name chats; raises `SettingsError` for what is neither yes nor no."""
-        from whatsapp_mcp.timetable import yes
-
         return yes("REPORT_NAMES", self.unattended.get("REPORT_NAMES", "yes"))
 
     def timetable(self) -> Timetable:
@@ -200,12 +199,11 @@ class Settings:
         return timetable(self.unattended)
 
 
-def _backups(name: str, value: str | None) -> int:
-    if value is None:
-        return _KEPT_BACKUPS[name]
-    if value.isascii() and value.isdigit() and int(value[:6]) <= _MANY_BACKUPS:
-        return int(value[:6])
-    raise SettingsError(f"{name} is no number from 0 to {_MANY_BACKUPS:,}.")
+def _whole(name: str, value: str, least: int, most: int) -> int:
+    number = int(value) if value.isascii() and value.isdigit() and len(value) <= _DIGITS else -1
+    if least <= number <= most:
+        return number
+    raise SettingsError(f"{name} is no number from {least} to {most:,}.")
 
 
 def _not_set(missing: list[str]) -> SettingsError:
@@ -271,13 +269,6 @@ def _rate_scale(value: str) -> float:
     if 0 < scale <= 1000:
         return scale
     raise SettingsError("GREEN_API_RATE_SCALE is no number between 0 and 1000.")
-
-
-def _yes(values: Mapping[str, str], name: str) -> bool:
-    value = values.get(name, "no").lower()
-    if value in ("yes", "no"):
-        return value == "yes"
-    raise SettingsError(f"{name} is neither yes nor no.")
 
 
 def _webhook_host(value: str) -> str:

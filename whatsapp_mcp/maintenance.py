@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from whatsapp_mcp.backup import backups_in, check_files, newest_own
+from whatsapp_mcp.backup import check_files, newest_own
 from whatsapp_mcp.backup.manifest import read_manifest
-from whatsapp_mcp.backup.media import files_below
+from whatsapp_mcp.backup.media import files_below, newest_media
 from whatsapp_mcp.backup.place import hash_of, remove
 from whatsapp_mcp.backup.restoring import REPLACED, STAGING
 from whatsapp_mcp.errors import DatabaseCorrupt, StorageError, WriterRunning
@@ -25,7 +25,7 @@ from whatsapp_mcp.store.copying import named_media
 from whatsapp_mcp.verify import Finding, sample, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from whatsapp_mcp.app import Archive
     from whatsapp_mcp.backup.manifest import KeptFile
@@ -157,21 +157,11 @@ def _look_at_media(run: _Run) -> tuple[str, list[Finding]]:
 
 def _changed_media(run: _Run, media: Path) -> list[Finding]:
     """Compare a share of the files, another each week, with what the newest backup says: what a path holds never changes."""
-    changed = sum(
-        _is_changed(media / one.path, one) for one in _newest_media(run) if int(one.sha256[:4], 16) % _SHARES == run.share
-    )
+    kept = newest_media(run.archive.settings.backup_folder(), run.archive.home).values()
+    changed = sum(_is_changed(media / one.path, one) for one in kept if int(one.sha256[:4], 16) % _SHARES == run.share)
     return (
         [Finding("media", f"{changed} files are not what they were when they were backed up.", _BRING_BACK)] if changed else []
     )
-
-
-def _newest_media(run: _Run) -> Sequence[KeptFile]:
-    for backup in reversed(backups_in(run.archive.settings.backup_folder())):
-        with suppress(StorageError, OSError):
-            manifest = read_manifest(backup)
-            if manifest.is_of(run.archive.home):
-                return manifest.media
-    return ()
 
 
 def _is_changed(path: Path, one: KeptFile) -> bool:

@@ -6,19 +6,14 @@ All are gauges, so the text is also valid in Prometheus' older format, which the
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from whatsapp_mcp.queries.measured import MeasuredRun, Now
 
 METRICS_NAME: Final = "metrics.prom"
-UNFINISHED: Final = f".{METRICS_NAME}."
-"""How the name of a file begins that is not whole yet."""
 
 _PREFIX: Final = "whatsapp_mcp_"
 _WELL: Final = ("complete", "partial")
@@ -108,20 +103,3 @@ def _labels(labels: tuple[tuple[str, str], ...]) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def write_metrics(home: Path, now: Now) -> Path:
-    """Write the file in place of the one before: a reader sees the whole of either. Raises `OSError`."""
-    path = home / METRICS_NAME
-    fresh = home / f"{UNFINISHED}{os.getpid()}"
-    try:
-        with os.fdopen(
-            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="\n"
-        ) as file:
-            file.write(metrics(now))
-        fresh.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
-    return path

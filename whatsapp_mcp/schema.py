@@ -363,6 +363,9 @@ one's turn; null for a method whose answer waits for something to happen. ``medi
 once. Both tables are measured, not derived, and a rebuild leaves them alone.
 """
 
+MEDIA_BYTES: Final = """SELECT coalesce(sum(size), 0) FROM (
+    SELECT max(media_size) AS size FROM messages WHERE local_media_path IS NOT NULL GROUP BY local_media_path)"""
+"""What ``sizes.media_bytes`` is at this moment."""
 ASKED: Final = 1
 """Bit of ``messages.origins``: a journal, a history or getMessage gave it."""
 TOLD: Final = 2
@@ -434,7 +437,6 @@ DERIVED: Final = (
 )  # fmt: skip
 """What a rebuild makes anew from the payloads, in an order that foreign keys allow to empty."""
 
-
 _BY_VERSION: Final = tuple(
     frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE))
     for text in (TABLES, TABLES + SECOND, TABLES + SECOND + THIRD)
@@ -451,7 +453,6 @@ def needed(version: int) -> frozenset[str]:
 
 FOREIGN: Final = "The archive's database belongs to another program."
 CHOOSE_ANOTHER: Final = "Choose another folder with --home; the file was not touched."
-
 
 lenient_text: Final[Callable[[bytes], str]] = partial(str, encoding="utf-8", errors="replace")
 """The ``text_factory`` of every connection: a damaged letter must not hide the rest, and SQLite's complaint quotes it all."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsapp_mcp.cli.objects import run_object
 from whatsapp_mcp.cli.progress import duration
 from whatsapp_mcp.cli.terminal import moment, say, say_json, say_table, size
 from whatsapp_mcp.export.objects import rfc3339
@@ -144,10 +145,8 @@ def history_object(found: History, zone: ZoneInfo) -> dict[str, Any]:
 
 def _run_object(measured: MeasuredRun, zone: ZoneInfo) -> dict[str, Any]:
     run = measured.run
-    times = {name: getattr(run, name) for name in ("started_at", "ended_at", "updated_at")}
-    shown = {name: None if value is None else rfc3339(value, zone) for name, value in times.items()}
     seconds = None if run.ended_at is None else run.ended_at - run.started_at
-    return asdict(run) | shown | {"seconds": seconds, "calls": [_calls_object(one) for one in measured.calls]}
+    return run_object(run, zone) | {"seconds": seconds, "calls": [_calls_object(one) for one in measured.calls]}
 
 
 def _calls_object(calls: CallsView) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from whatsapp_mcp.cli import objects
 from whatsapp_mcp.cli.progress import duration
 from whatsapp_mcp.cli.terminal import many, moment, say, say_json, size
+from whatsapp_mcp.cli.writing import PARTLY
+from whatsapp_mcp.errors import WriterRunning
 from whatsapp_mcp.logs import compress_and_remove
 from whatsapp_mcp.schema import VERSION
 
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from whatsapp_mcp.verify import Finding
 
 _log = logging.getLogger(__name__)
-
-PARTLY: Final = 3
-"""The exit code of work that is done but for a part of it."""
-LOCKED: Final = 4
 
 
 def backup(command: Command) -> int:
@@ -116,7 +114,7 @@ def maintenance(command: Command) -> int:
             say(line)
     if done.damaged:
         return 1
-    return LOCKED if done.locked else PARTLY if done.failed else 0
+    return WriterRunning.exit_code if done.locked else PARTLY if done.failed else 0
 
 
 def _maintained_lines(done: Maintained) -> Iterator[str]:

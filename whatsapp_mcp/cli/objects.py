@@ -16,7 +16,7 @@ from whatsapp_mcp.export.objects import (
     party_object,
     rfc3339,
 )
-from whatsapp_mcp.server.gaps import COMMANDS, gaps_advice
+from whatsapp_mcp.server.gaps import COMMANDS, gaps_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.export import Exported
     from whatsapp_mcp.maintenance import Maintained
     from whatsapp_mcp.verify import Finding
-    from whatsapp_mcp.views import Analysis, ChatView, Count, RunView, Status
+    from whatsapp_mcp.views import Analysis, ChatGaps, ChatView, Count, RunView, Status
 
 _COUNTS: Final = (
     "account", "chats", "private_chats", "groups", "contacts", "messages", "media_messages", "payloads", "unreadable",
@@ -41,7 +41,7 @@ def status_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
     return {
         **{name: getattr(status, name) for name in _COUNTS},
         "coverage": coverage_object(status.coverage, zone),
-        "gaps": _gaps(status, zone),
+        "gaps": gaps_object(status, COMMANDS, lambda one: _chat_gaps(one, zone)),
         "queue": asdict(status.queue) | {name: _time(getattr(status.queue, name), zone) for name in ("since", "read_at")},
         "runs": [run_object(run, zone) for run in status.runs],
         "failures": [
@@ -51,21 +51,8 @@ def status_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _gaps(status: Status, zone: ZoneInfo) -> dict[str, Any]:
-    known, gaps = status.coverage, status.gaps
-    return {
-        "missing": known.missing,
-        "by_kind": dict(gaps.by_kind),
-        "unobtainable": known.unobtainable,
-        "shrunk": known.shrunk,
-        "with_holes": known.with_holes,
-        "chats": [
-            asdict(one) | {"chat": party_object(one.chat), "holes": [hole_object(hole, zone) for hole in one.holes]}
-            for one in gaps.chats
-        ],
-        "chats_total": gaps.chats_total,
-        "next_step": " ".join(gaps_advice(known, COMMANDS)),
-    }
+def _chat_gaps(one: ChatGaps, zone: ZoneInfo) -> dict[str, Any]:
+    return asdict(one) | {"chat": party_object(one.chat), "holes": [hole_object(hole, zone) for hole in one.holes]}
 
 
 def run_object(run: RunView, zone: ZoneInfo) -> dict[str, Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.views import Analysis, Coverage, Page, RunView, Status
 
 _LABELS: Final = ("Gaps", "Listening", "Suspicion")
+_ERROR: Final = 1_000
+"""Characters of a run's error: the gateway's words may be in it, and none of them begins a line of its own."""
 
 
 def status(command: Command) -> int:
@@ -52,7 +54,7 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
     for run in found.runs[:3]:
         yield f"Run {run.run_id:<8} {_run_line(run, zone)}"
         if run.last_error:
-            yield f"             {run.last_error}"
+            yield f"             {inline(run.last_error, _ERROR)}"
     for failure in found.failures[:10]:
         told = f"{inline(failure.chat.name)}: {inline(failure.error, 200)}"
         yield f"Failed       {told} (sync chat {failure.chat.id} tries again)"

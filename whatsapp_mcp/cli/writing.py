@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.sync import Outcome
 
 PARTLY: Final = 3
-"""The exit code of work that is done but for some chats, lists or journals."""
+"""The exit code of work that is done but for a part of it: some chats, lists, journals, files or steps."""
 
 _FAILURES_NAMED: Final = 10
 

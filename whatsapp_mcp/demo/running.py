@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -15,13 +15,14 @@ from whatsapp_mcp.demo.gateway import Gateway
 from whatsapp_mcp.demo.push import push
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     import uvicorn
 
     from whatsapp_mcp.demo.faults import Faults
 
 _STOP_WITHIN = 10.0
+_GRACE = 1.0
 
 
 @contextmanager
@@ -44,31 +45,46 @@ def serve_gateway(
         gateway = Gateway(account or make_account(), url, **options, faults=faults)
         config = uvicorn.Config(
             gateway, lifespan="off", ws="none", log_config=None, log_level="critical", access_log=False,
-            date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=1,
+            date_header=False, timeout_keep_alive=30,
         )  # fmt: skip
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=_run, args=(server, listener, gateway), name="gateway", daemon=True)
+        runner, stop = asyncio.Runner(loop_factory=config.get_loop_factory()), asyncio.Event()
+        work = _serve(uvicorn.Server(config), listener, gateway, stop)
+        loop = runner.get_loop()
+        thread = threading.Thread(target=_run, args=(runner, work), name="gateway", daemon=True)
         thread.start()
         try:
             yield gateway
         finally:
             gateway.closing = True
-            server.should_exit = True
+            with suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(stop.set)
             thread.join(_STOP_WITHIN)
 
 
-def _run(server: uvicorn.Server, listener: socket.socket, gateway: Gateway) -> None:
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve(server, listener, gateway))
+def _run(runner: asyncio.Runner, work: Coroutine[Any, Any, None]) -> None:
+    with runner:
+        runner.run(work)
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, gateway: Gateway) -> None:
-    pushing = asyncio.create_task(push(gateway))
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        pushing.cancel()
-        await asyncio.wait([pushing])
+async def _serve(server: uvicorn.Server, listener: socket.socket, gateway: Gateway, stop: asyncio.Event) -> None:
+    pushing, serving, stopping = map(asyncio.create_task, (push(gateway), server.serve(sockets=[listener]), stop.wait()))
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    await _finish(server)
+    for task in (pushing, serving, stopping):
+        task.cancel()
+    await asyncio.wait([pushing, serving, stopping])
+
+
+async def _finish(server: uvicorn.Server) -> None:
+    """End the connections: uvicorn's own way to stop sleeps two tenths of a second, and a gateway is started for every test."""
+    for listening in getattr(server, "servers", ()):  # there are none before it has begun
+        listening.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.shutdown()
+    if state.tasks:
+        await asyncio.wait(list(state.tasks), timeout=_GRACE)
+    await asyncio.sleep(0)  # a transport that was closed says so in the loop's next round
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from whatsapp_mcp.app import BACKUP_LOCK_NAME, LOCK_NAME, PID_NAME, ensure_priva
 from whatsapp_mcp.backup.place import PARTIAL, remove
 from whatsapp_mcp.backup.restoring import REPLACED, STAGING
 from whatsapp_mcp.errors import ArchiveError
-from whatsapp_mcp.openmetrics import METRICS_NAME, UNFINISHED
+from whatsapp_mcp.openmetrics import METRICS_NAME
 from whatsapp_mcp.refusals import foreseen
 from whatsapp_mcp.schema import DATABASE_NAME
 
@@ -142,8 +142,8 @@ def _free_lock(home: Path) -> Iterator[str]:
 def left_behind(home: Path, now: float) -> list[Path]:
     """Temporary files and folders that interrupted work left more than a day ago."""
     patterns = (
-        "media/temp/*", f"media/*/{STAGING}*", f"{STAGING}*", f"{UNFINISHED}*", f"backups/{PARTIAL}*", "outbox/.*.eml.*",
-        "logs/*.partial",
+        "media/temp/*", f"media/*/{STAGING}*", f"{STAGING}*", f".{METRICS_NAME}.*", ".scheduler.json.*", f"backups/{PARTIAL}*",
+        "outbox/.*.*", "logs/*.partial",
     )  # fmt: skip
     found = (path for pattern in patterns for path in sorted(home.glob(pattern)))
     foreign = (home / "media" / "temp").is_symlink()  # what stands behind a link may be anybody's

@@ -110,7 +110,7 @@ def counting(tally: Tally) -> Iterator[None]:
         _CURRENT.set(before)
 
 
-def quantile(times: dict[int, int] | Counter[int], share: float) -> float | None:
+def quantile(times: dict[int, int], share: float) -> float | None:
     """The time in milliseconds within which that `share` of the answers came, to 2 %; None without any."""
     needed = math.ceil(share * sum(times.values()))
     for kind in sorted(times):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.queries.measured import CallsView, History, MeasuredRun, Now, SizeView
 from whatsapp_mcp.queries.reporting import missing_count
 from whatsapp_mcp.queries.status import runs
+from whatsapp_mcp.schema import MEDIA_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -78,11 +79,8 @@ def _measured(connection: sqlite3.Connection, found: Sequence[RunView]) -> tuple
 
 
 def _size(connection: sqlite3.Connection, database_bytes: int, now: int) -> SizeView:
-    media = (
-        "SELECT coalesce(sum(size), 0) FROM (SELECT max(media_size) AS size FROM messages"
-        " WHERE local_media_path IS NOT NULL GROUP BY local_media_path)"
-    )
     counts = connection.execute(
-        f"SELECT ({media}), (SELECT count(*) FROM messages), (SELECT count(*) FROM chats), (SELECT count(*) FROM payloads)"
+        f"SELECT ({MEDIA_BYTES}),"
+        " (SELECT count(*) FROM messages), (SELECT count(*) FROM chats), (SELECT count(*) FROM payloads)"
     ).fetchone()
     return SizeView(now, database_bytes, *counts)

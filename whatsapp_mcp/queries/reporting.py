@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.queries import gaps
 from whatsapp_mcp.queries.messages import MEDIA_KINDS
 from whatsapp_mcp.queries.people import CHAT_NAME
 from whatsapp_mcp.views import Party
@@ -31,7 +32,6 @@ SELECT ch.chat_id, ch.whatsapp_chat_id, {CHAT_NAME}, n.messages FROM (
 ORDER BY n.messages DESC, ch.chat_id LIMIT ?
 """
 _BY_TYPE: Final = "SELECT message_type, count(*) FROM messages WHERE {where} GROUP BY message_type ORDER BY 2 DESC, 1"
-_MISSING: Final = "SELECT count(*) FROM (SELECT DISTINCT chat_id, whatsapp_message_id FROM missing_messages)"
 _DOWNLOADS: Final = "SELECT download_status, count(*) FROM media_download_queue GROUP BY download_status"
 
 
@@ -76,5 +76,5 @@ def arrivals(connection: sqlite3.Connection, since: int, *, after_id: int | None
 
 
 def missing_count(connection: sqlite3.Connection) -> int:
-    """How many messages something refers to that were never seen."""
-    return int(connection.execute(_MISSING).fetchone()[0])
+    """How many messages something refers to that were never seen, those that cannot be had any more among them."""
+    return sum(one.open.total() + one.unobtainable for one in gaps.missing(connection).values())

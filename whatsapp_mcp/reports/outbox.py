@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import SMTP
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.app import ensure_private_folder
+from whatsapp_mcp.app import ensure_private_folder, replace_private_file
 from whatsapp_mcp.errors import MailError
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.reports.letter import address, write
@@ -81,7 +80,7 @@ class Outbox:
         path = self.folder / f"{made}-{hashlib.sha256(body).hexdigest()[:12]}.eml"
         with storage_errors():
             ensure_private_folder(self.folder)
-            _write_privately(path, body)
+            replace_private_file(path, body)
             self._limit()
         return path
 
@@ -104,8 +103,9 @@ class Outbox:
         return known if all(0 <= number < _FARTHEST for number in (known.count, known.first_at, known.last_at)) else None
 
     def forget_left_out(self) -> None:
-        """It was told."""
-        (self.folder / _LOST).unlink(missing_ok=True)
+        """It was told. Raises `StorageError`."""
+        with storage_errors():
+            (self.folder / _LOST).unlink(missing_ok=True)
 
     def _limit(self) -> None:
         for path in self.waiting()[:-KEPT]:
@@ -113,7 +113,7 @@ class Outbox:
             count, first = (known.count, min(known.first_at, made)) if known else (0, made)
             last = max(known.last_at, made) if known else made
             told = json.dumps({"count": count + 1, "first_at": first, "last_at": last})
-            _write_privately(self.folder / _LOST, told.encode())
+            replace_private_file(self.folder / _LOST, told.encode())
             path.unlink(missing_ok=True)
 
 
@@ -193,18 +193,3 @@ def _made_at(path: Path) -> int:
         return int(datetime.strptime(path.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError:
         return int(path.stat().st_mtime)
-
-
-def _write_privately(path: Path, body: bytes) -> None:
-    """All of it or nothing (0600): a crash leaves no half message, and nobody else can read along."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:  # on a full disk a file can be made, and nothing be written into it
-        fresh.unlink(missing_ok=True)
-        raise

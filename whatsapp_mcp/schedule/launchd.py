@@ -11,7 +11,7 @@ import plistlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.app import ensure_private_file, ensure_private_folder
+from whatsapp_mcp.app import ensure_private_file, ensure_private_folder, replace_private_file
 from whatsapp_mcp.errors import SchedulingError
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.schedule.plan import Change, Item, refuse_letters, same_clock
@@ -64,7 +64,7 @@ class Launchd:
         for path in changed:
             _unload(path)
             with storage_errors():
-                path.write_bytes(wanted[path])
+                replace_private_file(path, wanted[path])
             ran = run("launchctl", "bootstrap", _domain(), str(path), missing=_MISSING)
             demand(ran, "launchctl", f'Try it by hand: launchctl bootstrap {_domain()} "{path}"')
         return Change(tuple(map(str, (*gone, *changed))))

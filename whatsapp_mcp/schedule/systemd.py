@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.app import replace_private_file
 from whatsapp_mcp.errors import SchedulingError
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.schedule.plan import Change, Item, refuse_letters
@@ -85,7 +86,7 @@ class Systemd:
             self.folder.mkdir(parents=True, exist_ok=True)
             changed = [path for path, text in paths.items() if _read(path) != text]
             for path in changed:
-                path.write_text(paths[path], encoding="utf-8")
+                replace_private_file(path, paths[path].encode())
         _systemctl("daemon-reload")
         for path in paths:
             if _is_started(path, paths):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.app import ensure_private_folder
+from whatsapp_mcp.app import ensure_private_folder, replace_private_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +94,8 @@ class Memory:
         }
         try:
             ensure_private_folder(self.path.parent)
-            _replace(self.path, json.dumps(told, indent=1).encode())  # in ASCII: a path may hold bytes that are no UTF-8
+            body = json.dumps(told, indent=1).encode()  # in ASCII: a path may hold bytes that are no UTF-8
+            replace_private_file(self.path, body)
         except OSError as error:
             if self.is_written:
                 _log.warning(
@@ -160,18 +160,3 @@ def _check(part: Reported | Entry) -> None:
 
 def _is_moderate(value: object) -> bool:
     return type(value) is int and 0 <= value < _FARTHEST
-
-
-def _replace(path: Path, body: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise

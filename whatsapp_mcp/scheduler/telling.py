@@ -177,7 +177,7 @@ class Teller:
             made, newest = await anyio.to_thread.run_sync(self._daily, next_run)
         except Exception as error:  # noqa: BLE001 - a report that says so is better than none
             _log.warning("the report cannot say what came: %s", type(error).__name__, extra={"error": error})
-            return await self._post.send(self._without_numbers(error))
+            return await self._post.send(self._without_numbers(error), self._memory.write)
         note = partial(self._note_reported, now, newest)
         told = await self._post.send(made, note)
         note()

@@ -68,8 +68,9 @@ def answer(asked: Asked, ask: Callable[[int], Page]) -> str:
 def _with_shorter_note(fitted: Fitted, excess: int) -> Fitted:
     """Cut `excess` characters from the sentences about coverage; a rest that says nothing goes as well."""
     coverage = fitted.page.coverage
-    room = min(len(coverage.note), NOTE_IN_HEADER) - excess
-    note = f"{coverage.note[: room - 1]}…" if room >= _SHORTEST_NOTE else ""
+    shown = inline(coverage.note, NOTE_IN_HEADER)
+    room = len(shown) - excess
+    note = f"{shown[: room - 1]}…" if room >= _SHORTEST_NOTE else ""
     return replace(fitted, page=replace(fitted.page, coverage=replace(coverage, note=note)))
 
 

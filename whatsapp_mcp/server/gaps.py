@@ -11,6 +11,7 @@ from whatsapp_mcp.server.fencing import literal
 from whatsapp_mcp.server.lines import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.views import ChatGaps, Coverage, Queue, Status
@@ -33,8 +34,8 @@ TOOLS: Final = Ways("sync_recent", "start_full_sync mode=resume")
 COMMANDS: Final = Ways("`whatsapp-mcp sync recent`", "`whatsapp-mcp sync full`")
 
 
-def gaps_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
-    """What is suspected to be missing, in counts, by chat, and with the ``next_step``."""
+def gaps_object(status: Status, ways: Ways, chat_object: Callable[[ChatGaps], dict[str, Any]]) -> dict[str, Any]:
+    """What is suspected to be missing, in counts, by chat as `chat_object` tells it, and with the ``next_step``."""
     known, gaps = status.coverage, status.gaps
     return {
         "missing": known.missing,
@@ -42,13 +43,14 @@ def gaps_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
         "unobtainable": known.unobtainable,
         "shrunk": known.shrunk,
         "with_holes": known.with_holes,
-        "chats": [_chat_object(one, zone) for one in gaps.chats],
+        "chats": [chat_object(one) for one in gaps.chats],
         "chats_total": gaps.chats_total,
-        "next_step": " ".join(gaps_advice(known, TOOLS)),
+        "next_step": " ".join(gaps_advice(known, ways)),
     }
 
 
-def _chat_object(one: ChatGaps, zone: ZoneInfo) -> dict[str, Any]:
+def chat_gaps_object(one: ChatGaps, zone: ZoneInfo) -> dict[str, Any]:
+    """The gaps of one chat, only where there are any, with the newest holes."""
     shown: dict[str, Any] = {"chat": party_object(one.chat)}
     shown |= {name: count for name in ("missing", "unobtainable") if (count := getattr(one, name))}
     if one.holes:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from whatsapp_mcp.export.objects import coverage_object, interval_object, party_object, rfc3339
 from whatsapp_mcp.server.answers import coverage_text, day, interval_text, minute
 from whatsapp_mcp.server.fencing import cleaned, inline, literal
-from whatsapp_mcp.server.gaps import TOOLS, gaps_advice, gaps_lines, gaps_object, queue_lines, queue_object
+from whatsapp_mcp.server.gaps import (
+    TOOLS,
+    chat_gaps_object,
+    gaps_advice,
+    gaps_lines,
+    gaps_object,
+    queue_lines,
+    queue_object,
+)
 from whatsapp_mcp.server.lines import counted, size_text
 from whatsapp_mcp.views import Coverage, Status
 
@@ -118,7 +126,7 @@ def status_object(status: Status, zone: ZoneInfo, now: int, live: dict[str, Any]
         **({"account": status.account} if status.account else {}),
         **{name: getattr(status, name) for name in _COUNTED},
         "coverage": coverage_object(status.coverage, zone),
-        "gaps": gaps_object(status, zone),
+        "gaps": gaps_object(status, TOOLS, lambda one: chat_gaps_object(one, zone)),
         "queue": queue_object(status.queue, zone),
         "runs": runs,
         "failures": [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from whatsapp_mcp.schema import MEDIA_BYTES
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
@@ -37,13 +39,9 @@ class Measures:
         today = now - now % _DAY
         if self._one(measured, today, today + _DAY):
             return
-        media = (
-            "SELECT coalesce(sum(size), 0) FROM (SELECT max(media_size) AS size FROM messages"
-            " WHERE local_media_path IS NOT NULL GROUP BY local_media_path)"
-        )
         size = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
         counts = [self._one(f"SELECT count(*) FROM {table}") for table in ("messages", "chats", "payloads")]
-        self._connection.execute("INSERT INTO sizes VALUES (?, ?, ?, ?, ?, ?)", (now, size, self._one(media), *counts))
+        self._connection.execute("INSERT INTO sizes VALUES (?, ?, ?, ?, ?, ?)", (now, size, self._one(MEDIA_BYTES), *counts))
 
     def _one(self, query: str, *values: int) -> int:
         return int(self._connection.execute(query, values).fetchone()[0])
