@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = ("GREEN_API_", "WHATSAPP_MCP_", "SMTP_", "REPORT_", "SCHEDULE_", "BACKUP_", "WEBHOOK_", "LOG_")
+OURS = ("GREEN_API_", "WHATSAPP_MCP_", "SMTP_", "REPORT_", "SCHEDULE_", "BACKUP_", "WEBHOOK_", "LOG_", "MEDIA_", "TRANSCRIBE_")
 
 
 def pytest_configure() -> None:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from backup_desk import TOKEN, add_media, busy_writer, digest, fill, name_media, open_archive, run_killed
+from old_versions import take_back
 from test_cli import one_line, posix_only, without_the_powers_of_root
 
 from whatsapp_mcp.app import hold_backup_lock, hold_lock
@@ -309,10 +310,7 @@ def test_two_backups_at_once_are_one_too_many(archive: Archive, home: Path, run:
 
 def test_an_archive_of_an_earlier_version_comes_back_and_a_rebuild_brings_it_up_to_date(archive: Archive, run: Any) -> None:
     with closing(sqlite3.connect(archive.database)) as connection, connection:
-        connection.execute("DROP TABLE run_calls")
-        connection.execute("DROP TABLE sizes")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'")
-        connection.execute("PRAGMA user_version = 2")
+        take_back(connection, 2)
     made = back_up(archive).made
     code, out, err = run("restore", str(made.path))
     assert (code, err) == (0, "")

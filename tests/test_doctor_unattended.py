@@ -23,6 +23,7 @@ from whatsapp_mcp.doctor import (
     Check,
     check_backups,
     check_env_files,
+    check_files,
     check_last_sync,
     check_left_behind,
     check_mail,
@@ -40,6 +41,7 @@ from whatsapp_mcp.schedule import choosing
 from whatsapp_mcp.schedule.cron import Cron
 from whatsapp_mcp.schedule.launchd import Launchd
 from whatsapp_mcp.schedule.systemd import Systemd
+from whatsapp_mcp.views import FileCounts
 
 if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive
@@ -306,6 +308,15 @@ def test_half_a_small_file_of_a_process_that_was_killed_is_removed_after_a_day_a
     assert left_behind(home, NOW) == []
     age(half)
     assert left_behind(home, NOW) == [half]
+
+
+def test_a_limit_that_leaves_files_out_is_told_with_what_waits_and_what_is_lost(home: Path) -> None:
+    settings = replace(open_archive(home).settings, media_total_bytes=1 << 30)
+    (well,) = check_files(FileCounts(pending=3, stored=9, expired=2, skipped=1, bytes_stored=1 << 29), settings)
+    assert (well.level, well.finding) == ("ok", "9 files are stored, 3 are to be fetched, 2 expired, 1 skipped.")
+    (full,) = check_files(FileCounts(stored=9, bytes_stored=(1 << 30) - 9), settings)
+    assert full.level == "warn"
+    assert "1.0 of the 1.0 GB that MEDIA_MAX_TOTAL_GB gives them" in full.finding
 
 
 @posix_only

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from old_versions import take_back
 from store_fixtures import ALICE, RECEIVED_AT, history, incoming
 
 from whatsapp_mcp import schema
@@ -127,14 +128,5 @@ def _first_version(home: Path) -> Archive:
     archive = Archive.open(Settings(home=home, timezone=ZoneInfo("UTC")))
     with archive.writer() as writer:
         writer.ingest.receive(history([incoming(1, "hello"), incoming(2, "there")]))
-        write = writer.store.connection.execute
-        write("DROP VIEW missing_messages")
-        for view in ("group_events",):
-            write(f"DROP VIEW IF EXISTS {view}")
-        for table in sorted(schema.NEEDED - schema.needed(1)):
-            write(f"DROP TABLE {table}")
-        write("ALTER TABLE messages DROP COLUMN origins")
-        write("ALTER TABLE sync_status DROP COLUMN last_history_length")
-        write("DELETE FROM _sqlite_migrations WHERE name >= 'm002'")
-        write("PRAGMA user_version = 1")
+        take_back(writer.store.connection, 1)
     return archive

@@ -14,6 +14,7 @@ import pytest
 from backup_desk import add_media, fill, name_media, open_archive
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from old_versions import take_back
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as older_format
 from small_gateway import SmallGateway, person
@@ -28,7 +29,7 @@ from whatsapp_mcp.openmetrics import metrics
 from whatsapp_mcp.queries.measured import CallsView, MeasuredRun, Now, SizeView
 from whatsapp_mcp.store import Store
 from whatsapp_mcp.verify import verify
-from whatsapp_mcp.views import RunView
+from whatsapp_mcp.views import FileCounts, RunView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,13 +187,10 @@ def test_what_was_measured_outlives_a_rebuild_and_verify_finds_nothing(home: Pat
 def test_an_archive_of_the_second_version_gets_the_tables_without_a_rebuild(home: Path) -> None:
     archive = fill(open_archive(home))
     with closing(sqlite3.connect(archive.database)) as connection, connection:
-        connection.execute("DROP TABLE run_calls")
-        connection.execute("DROP TABLE sizes")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'")
-        connection.execute("PRAGMA user_version = 2")
+        take_back(connection, 2)
     with OpenWriter(archive.database) as writer:
         assert not writer.store.is_outdated
-        assert schema.version_of(writer.store.connection) == 3
+        assert schema.version_of(writer.store.connection) == schema.VERSION
         assert verify(writer.store, thorough=True) == []
 
 
@@ -200,7 +198,7 @@ def now(**more: Any) -> Now:
     run = RunView(7, "full", "partial", 100, 160, 10, 9, 1, 500, 20, 30, 2, None, 160)
     calls = (CallsView("getChatHistory", 20, 1, 2, 120.0, 900.5), CallsView("receiveNotification", 3, 0, 0, None, None))
     size = SizeView(1_790_000_000, 15_000_000, 0, 62_673, 398, 812)
-    return Now(size, 3, 4, (MeasuredRun(run, calls),), {"full": 160, 'odd"\\\n': 5}, **more)
+    return Now(size, 3, 4, (MeasuredRun(run, calls),), {"full": 160, 'odd"\\\n': 5}, FileCounts(stored=9, expired=2), **more)
 
 
 def parsed(text: str) -> list[Metric]:
@@ -216,6 +214,7 @@ def test_the_metrics_are_valid_openmetrics_and_valid_in_the_older_format() -> No
     assert text.endswith("# EOF\n")
     found = values(text)
     assert found["whatsapp_mcp_messages", ()] == 62_673
+    assert [found["whatsapp_mcp_files", (("state", state),)] for state in ("stored", "pending", "expired")] == [9, 0, 2]
     assert found["whatsapp_mcp_run_duration_seconds", (("kind", "full"),)] == 60
     assert found["whatsapp_mcp_run_well", (("kind", "full"),)] == 1
     labels = (("kind", "full"), ("method", "getChatHistory"))

@@ -126,7 +126,7 @@ async def test_who_begins_in_the_morning_has_missed_nothing(w: World) -> None:
     await fill(w)
     await w.live_until("03-02 07:59")
     assert subjects(w) == []
-    assert set(remembered(w)["jobs"]) == {"full", "recent", "sweep", "backup", "maintenance"}
+    assert set(remembered(w)["jobs"]) == {"full", "recent", "sweep", "media", "backup", "maintenance"}
 
 
 async def test_another_process_that_writes_is_waited_for(w: World) -> None:

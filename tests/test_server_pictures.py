@@ -8,14 +8,12 @@ from contextlib import closing
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import pytest
 from book_club import book_club
 from mcp import Client
 from mcp.types import ImageContent, TextContent
 from PIL import Image
 
 from whatsapp_mcp.server.build import build_server
-from whatsapp_mcp.server.pictures import BYTES, SIDE, scaled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,32 +26,6 @@ if TYPE_CHECKING:
 def noise(path: Path, size: tuple[int, int], **options: object) -> Path:
     Image.effect_noise(size, 90).convert("RGB").save(path, **options)  # type: ignore[arg-type]
     return path
-
-
-def test_a_large_picture_becomes_small_enough_to_show(tmp_path: Path) -> None:
-    small = scaled(noise(tmp_path / "big.jpg", (3000, 2000)))
-    assert small is not None
-    assert len(small) < BYTES
-    with Image.open(BytesIO(small)) as picture:
-        assert picture.format == "JPEG"
-        assert picture.size == (SIDE, 683)
-
-
-def test_a_picture_is_shown_upright_and_without_the_place_where_it_was_taken(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif.get_ifd(0x8825)[1] = "N"
-    small = scaled(noise(tmp_path / "turned.jpg", (80, 60), exif=exif))
-    assert small is not None
-    with Image.open(BytesIO(small)) as picture:
-        assert picture.size == (60, 80)
-        assert not picture.getexif()
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40])
-def test_what_is_no_picture_is_not_shown(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "x.png").write_bytes(data)
-    assert scaled(tmp_path / "x.png") is None
 
 
 def store_file(archive: Archive, path: str) -> str:
@@ -109,4 +81,4 @@ async def test_a_path_that_leads_out_of_the_archive_is_no_file(home: Path) -> No
     noise(home.parent / "outside.png", (16, 16))
     (facts,) = (await media_of(archive, store_file(archive, "../outside.png"))).content
     assert isinstance(facts, TextContent)
-    assert "Not downloaded yet" in facts.text
+    assert "gone from the disk" in facts.text

@@ -12,11 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from whatsapp_mcp.clock import Clock, SystemClock
 from whatsapp_mcp.errors import ArchiveError, WriterRunning
 from whatsapp_mcp.refusals import storage_errors
 from whatsapp_mcp.schema import DATABASE_NAME
+from whatsapp_mcp.schema.media import MEDIA_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,11 +43,26 @@ PID_NAME: Final = "writer.pid"
 """Stands beside the lock: on Windows a locked file cannot be read by others."""
 
 
+class MediaWishes(NamedTuple):
+    """Where files go, and which of them are wanted."""
+
+    home: Path
+    own_host: str = ""
+    """The gateway's host: the only one that may be on this very computer."""
+    rate_scale: float = 1.0
+    with_sync: bool = True
+    """A sync fetches files at its end."""
+    kinds: tuple[str, ...] = MEDIA_KINDS
+    file_bytes: int = 100 << 20
+    total_bytes: int | None = None
+
+
 class Extras(NamedTuple):
     """What a sync fetches only because the settings say so."""
 
     statuses: bool = False
     avatars: bool = False
+    media: MediaWishes | None = None
 
 
 NO_EXTRAS: Final = Extras()
@@ -107,7 +124,13 @@ class Archive:
                 if store.is_outdated:
                     rebuild(store)
                 store.when_run_ends = self.write_metrics
-                yield Writer(store, Ingest(store), Extras(self.settings.statuses, self.settings.avatars))
+                yield Writer(store, Ingest(store), self._extras())
+
+    def _extras(self) -> Extras:
+        asked = self.settings
+        host = urlsplit(asked.green_api_url).hostname or ""
+        limits = (asked.media_kinds, asked.media_file_bytes, asked.media_total_bytes)
+        return Extras(asked.statuses, asked.avatars, MediaWishes(self.home, host, asked.rate_scale, asked.media, *limits))
 
     @contextmanager
     def reader(self, *, older: bool = False) -> Iterator[Reader]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from whatsapp_mcp.errors import SettingsError
+from whatsapp_mcp.schema.media import MEDIA_KINDS
 from whatsapp_mcp.timetable import yes
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ NAMES: Final[Mapping[str, str]] = {
     "WHATSAPP_MCP_HOME": "the folder of the archive (default: the system's folder for user data)",
     "WHATSAPP_MCP_TIMEZONE": "the time zone in which dates are read and shown, e.g. `Europe/Madrid` (default: the system's)",
     "WHATSAPP_MCP_STATUSES": "`yes`: a sync also reads the statuses (stories) of your contacts and your own (default `no`)",
-    "WHATSAPP_MCP_AVATARS": "`yes`: a sync also asks for the addresses of profile pictures, 50 people a run (default `no`)",
+    "WHATSAPP_MCP_AVATARS": "`yes`: a sync also fetches the profile pictures of people and groups, 50 a run (default `no`)",
+    "MEDIA_DOWNLOAD": "`no`: a sync fetches no photos, voice notes and other files, only `media download` does (default `yes`)",
+    "MEDIA_KINDS": "which files are fetched: some of `image,video,audio,voice,document,sticker` (default all)",
+    "MEDIA_MAX_FILE_MB": "no file larger than this is fetched (default 100, the most that Green API gives)",
+    "MEDIA_MAX_TOTAL_GB": "how large all files together may become; near that, big files are skipped first (default: no limit)",
+    "TRANSCRIBE_MODEL": "a Whisper model in ggml format, a file on this computer: with it `media text` reads voice notes",
     "WEBHOOK_HOST": "the address on which `listen --webhook` waits (default `127.0.0.1`); all but loopback need a token",
     "WEBHOOK_PORT": "the port on which it waits (default 8723)",
     "WEBHOOK_TOKEN": "what Green API must send to be believed: the console's `webhookUrlToken`; a secret like a password",
@@ -71,6 +77,8 @@ _ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _HOST_LETTERS: Final = re.compile(r"[A-Za-z0-9.:%_-]+")
 _HEADER_LETTERS: Final = re.compile(r"[ -~]+")
 _WEBHOOK_PORT: Final = "8723"
+_MB: Final = 1 << 20
+_GB: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,14 @@ class Settings:
     statuses: bool = False
     """Statuses (stories) are read and stored."""
     avatars: bool = False
-    """Addresses of profile pictures are asked for and stored."""
+    """Profile pictures are asked for and stored."""
+    media: bool = True
+    """A sync fetches files."""
+    media_kinds: tuple[str, ...] = MEDIA_KINDS
+    media_file_bytes: int = 100 * _MB
+    media_total_bytes: int | None = None
+    transcribe_model: Path | None = None
+    """Where a Whisper model lies; it need not exist."""
     webhook_host: str = "127.0.0.1"
     webhook_port: int = int(_WEBHOOK_PORT)
     webhook_token: str = field(default="", repr=False)
@@ -127,6 +142,11 @@ class Settings:
             zone_is_guess=guess,
             statuses=yes("WHATSAPP_MCP_STATUSES", values.get("WHATSAPP_MCP_STATUSES", "no")),
             avatars=yes("WHATSAPP_MCP_AVATARS", values.get("WHATSAPP_MCP_AVATARS", "no")),
+            media=yes("MEDIA_DOWNLOAD", values.get("MEDIA_DOWNLOAD", "yes")),
+            media_kinds=_kinds(values.get("MEDIA_KINDS", "")),
+            media_file_bytes=int(_amount(values, "MEDIA_MAX_FILE_MB", 100) * _MB),
+            media_total_bytes=int(_amount(values, "MEDIA_MAX_TOTAL_GB", 0) * _GB) or None,
+            transcribe_model=_file(values.get("TRANSCRIBE_MODEL", "")),
             webhook_host=_webhook_host(values.get("WEBHOOK_HOST", "127.0.0.1")),
             webhook_port=_webhook_port(values.get("WEBHOOK_PORT", _WEBHOOK_PORT)),
             webhook_token=_webhook_token(values.get("WEBHOOK_TOKEN", "")),
@@ -261,6 +281,13 @@ def _home(told: Path | None, value: str) -> Path:
     return user_data_path("whatsapp-mcp", appauthor=False)
 
 
+def _file(value: str) -> Path | None:
+    try:
+        return Path(value).expanduser().absolute() if value else None
+    except RuntimeError:
+        raise SettingsError("TRANSCRIBE_MODEL names a user that this computer does not know.") from None
+
+
 def _rate_scale(value: str) -> float:
     try:
         scale = float(value or "1")
@@ -269,6 +296,23 @@ def _rate_scale(value: str) -> float:
     if 0 < scale <= 1000:
         return scale
     raise SettingsError("GREEN_API_RATE_SCALE is no number between 0 and 1000.")
+
+
+def _kinds(value: str) -> tuple[str, ...]:
+    named = [word.strip().lower() for word in value.split(",") if word.strip()]
+    if wrong := [word for word in named if word not in (*MEDIA_KINDS, "all")]:
+        raise SettingsError(f"MEDIA_KINDS names {wrong[0]!r}; it can be {', '.join(MEDIA_KINDS)}, or all.")
+    return MEDIA_KINDS if not named or "all" in named else tuple(kind for kind in MEDIA_KINDS if kind in named)
+
+
+def _amount(values: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        amount = float(values.get(name, default))
+    except ValueError:
+        amount = 0.0
+    if (name not in values and amount == default) or 0 < amount < 1_000_000:  # a limit of nothing is a typing mistake
+        return amount
+    raise SettingsError(f"{name} is no number above 0.")
 
 
 def _webhook_host(value: str) -> str:

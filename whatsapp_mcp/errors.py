@@ -20,6 +20,10 @@
     │   ├── DatabaseTooNew      written by a later version            exit 1
     │   └── BackupDamaged       not what was written, or not whole    exit 1
     ├── WriterRunning           another process holds the lock        exit 4
+    ├── MediaError              a file of a message                   exit 1
+    │   ├── UnreadableFile      it is damaged, or not what it says    exit 1
+    │   ├── MissingExtra        an optional library or model is absent exit 1
+    │   └── DownloadsStopped    the disk or the network stopped them  exit 1, transient
     ├── MailError               a report could not be sent            exit 1
     │   └── MailUnreachable     no mail server answers                exit 1, transient
     ├── SchedulingError         cron, systemd and the like said no    exit 1
@@ -158,6 +162,28 @@ class WriterRunning(ArchiveError):
 
     exit_code = 4
     advice = "Wait until it ends, or stop it; reading works meanwhile."
+
+
+class MediaError(ArchiveError):
+    """Something about the file of a message."""
+
+
+class UnreadableFile(MediaError):
+    """The file is damaged, is not what it says, or is too large to be unpacked."""
+
+
+class MissingExtra(MediaError):
+    """A library of an optional extra is not installed."""
+
+    def __init__(self, what: str, *, extra: str = "media", advice: str | None = None) -> None:
+        """Name the extra that brings it; `advice` says something else where a model is missing."""
+        super().__init__(what, advice=f'Install it: pip install "whatsapp-mcp[{extra}]".' if advice is None else advice)
+
+
+class DownloadsStopped(MediaError):
+    """The disk or the network stopped the downloads of files; what is left waits in the queue."""
+
+    transient = True
 
 
 class MailError(ArchiveError):

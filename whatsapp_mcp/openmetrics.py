@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 METRICS_NAME: Final = "metrics.prom"
 
 _PREFIX: Final = "whatsapp_mcp_"
+_FILES: Final = ("stored", "pending", "expired", "failed", "skipped")
 _WELL: Final = ("complete", "partial")
 
 
@@ -31,6 +32,7 @@ _HELP: Final = {
     "payloads": "Answers and notifications that are kept as they came.",
     "unreadable": "Received items that are kept and were not understood.",
     "missing": "Messages that others refer to and that were never seen.",
+    "files": "Files of messages, by what became of them.",
     "database_bytes": "Size of the database.",
     "media_bytes": "Size of the media files.",
     "measured_timestamp_seconds": "When these numbers were written.",
@@ -60,6 +62,8 @@ def _archive(now: Now) -> Iterator[_Sample]:
     size = now.size
     for name in ("messages", "chats", "payloads", "database_bytes", "media_bytes"):
         yield _Sample(name, getattr(size, name))
+    for state in _FILES:
+        yield _Sample("files", getattr(now.files, state), (("state", state),))
     yield _Sample("unreadable", now.unreadable)
     yield _Sample("missing", now.missing)
     yield _Sample("measured_timestamp_seconds", size.measured_at)

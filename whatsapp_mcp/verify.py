@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from whatsapp_mcp.errors import DatabaseCorrupt
 from whatsapp_mcp.ingest import replay
+from whatsapp_mcp.media.housekeeping import faults
 from whatsapp_mcp.store import Store
 from whatsapp_mcp.store.census import differences
 from whatsapp_mcp.store.checks import counts, integrity, not_found_again, odd_items
 from whatsapp_mcp.store.reading import marked_chats
 from whatsapp_mcp.store.rebuilding import is_derived
 from whatsapp_mcp.store.structure import REPLACEABLE, odd_values, oddities
+from whatsapp_mcp.store.texts import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +38,8 @@ class Finding:
     """One thing that is not as it should be."""
 
     rung: str
-    """``file``, ``tables``, ``schema``, ``payloads``, ``references``, ``settled``, ``figures``, ``people``, ``index`` or a
-    table's name."""
+    """``file``, ``tables``, ``schema``, ``payloads``, ``references``, ``settled``, ``figures``, ``people``, ``index``,
+    ``media`` or a table's name."""
     what: str
     """A sentence for a person; never a message's text."""
     advice: str = "Run `whatsapp-mcp rebuild`: it makes everything anew from the stored payloads."
@@ -57,6 +59,25 @@ def verify(source: Readable, *, thorough: bool = False) -> list[Finding]:
     if thorough and "payloads" not in _rungs(found):
         found += _compare(source)
     return found
+
+
+_FETCH_AGAIN = "`whatsapp-mcp media download` fetches it again, if WhatsApp still has it."
+_STATES = {
+    "missing": ("is missing", _FETCH_AGAIN),
+    "resized": ("is not as large as what was stored", _FETCH_AGAIN),
+    "damaged": ("is not what was stored", f"Remove it; then {_FETCH_AGAIN}"),
+    "misplaced": ("is no file within the archive's folder", "Move the file back to where it was, or restore a backup."),
+    "unreadable": ("cannot be read", "Check its rights and the disk; a backup may have it."),
+    "bare": ("has lost its thumbnail", "`whatsapp-mcp media download` makes it anew."),
+}
+
+
+def verify_files(source: Readable, home: Path, *, thorough: bool = False) -> list[Finding]:
+    """What is wrong with the stored files: they are there and of their size and, when `thorough`, still of the same content."""
+    return [
+        Finding("media", f"{fault.path} {_STATES[fault.state][0]}.", _STATES[fault.state][1])
+        for fault in faults(source, home, thorough=thorough)
+    ]
 
 
 def sample(source: Readable, share: int, shares: int) -> list[Finding]:
@@ -108,6 +129,7 @@ def _compare(source: Readable) -> Iterator[Finding]:
     with _scratch() as replayed:
         replay(source.payloads.replay(), replayed)
         replayed.keep_chats(marked_chats(source.connection))
+        adopt(source.connection, replayed.connection)
         for table, extra, missing in differences(source.connection, replayed.connection):
             what = f"{table}: {extra} rows are not what the payloads say, {missing} rows that they say are not there."
             yield Finding(table, what)

@@ -128,10 +128,32 @@ class MediaView:
 
     filename: str | None
     mime_type: str | None
+    """By the content of a stored file; before that, as the sender's program said, which may be any text."""
     size: int | None
     path: str | None
     problem: str | None = None
-    """Why there is no file: ``too large`` (SWE002), ``no link``."""
+    """Why there is no file: ``too large`` (SWE002), ``no link``, ``expired``, ``failed``, ``skipped``."""
+    width: int | None = None
+    """Pixels, as it is looked at."""
+    height: int | None = None
+    duration: float | None = None
+    """Seconds of a recording or a video."""
+    thumbnail: str | None = None
+    """Where a small picture of it stands, relative to the home."""
+    claimed_type: str | None = None
+    """What the sender's program said that it is, where the content is something else."""
+    sha256: str | None = None
+    transcript: str | None = None
+    """What is said in a voice note, as far as a model on this computer understood it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextView:
+    """The text that was read out of a file; `source` is ``voice`` or ``document``."""
+
+    source: str
+    text: str
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +447,22 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class FileCounts:
+    """Files of messages by what became of them; a message that waits for its file is ``pending``."""
+
+    pending: int = 0
+    stored: int = 0
+    expired: int = 0
+    """WhatsApp and the gateway have them no more."""
+    failed: int = 0
+    skipped: int = 0
+    """Too large, or not wanted by the settings."""
+    contents: int = 0
+    """Different files on the disk: what was sent twice is stored once."""
+    bytes_stored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of the whole archive."""
 
@@ -445,3 +483,4 @@ class Status:
     truncated: tuple[Party, ...]
     gaps: Gaps = field(default_factory=Gaps)
     queue: Queue = field(default_factory=Queue)
+    files: FileCounts = field(default_factory=FileCounts)

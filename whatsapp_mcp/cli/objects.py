@@ -43,6 +43,7 @@ def status_object(status: Status, zone: ZoneInfo) -> dict[str, Any]:
         "coverage": coverage_object(status.coverage, zone),
         "gaps": gaps_object(status, COMMANDS, lambda one: _chat_gaps(one, zone)),
         "queue": asdict(status.queue) | {name: _time(getattr(status.queue, name), zone) for name in ("since", "read_at")},
+        "files": asdict(status.files),
         "runs": [run_object(run, zone) for run in status.runs],
         "failures": [
             {"chat": party_object(one.chat), "error": one.error, "error_count": one.error_count} for one in status.failures

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KINDS: Final = ("private", "group")
-JOBS: Final = ("recent", "maintenance", "full", "sweep", "backup", "report")
+JOBS: Final = ("recent", "maintenance", "full", "sweep", "media", "backup", "report")
 SCHEDULERS: Final = ("cron", "systemd", "launchd", "windows")
 ORDERS: Final = ("relevance", "newest", "oldest")
 
@@ -168,6 +168,7 @@ def _add_trust(commands: _Commands) -> None:
     verify = commands.add("verify", "writing.verify", "check that what is stored fits together; changes nothing")
     verify.add_argument("--thorough", action="store_true", help="also replay every stored payload and compare each message")
     verify.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a backup's folder, to be checked instead")
+    _add_media(commands)
     commands.add("rebuild", "writing.rebuild", "make messages and index anew from the stored payloads")
     _add_keeping(commands)
 
@@ -207,6 +208,19 @@ def build_scheduler_parser() -> argparse.ArgumentParser:
     parser.add_argument("--once", choices=JOBS, metavar="JOB", help=f"run one job now, then end: {', '.join(JOBS)}")
     parser.set_defaults(handler="unattended.work")
     return parser
+
+
+def _add_media(commands: _Commands) -> None:
+    media = commands.below("media", "the photos, voice notes and other files of messages")
+    download = media.add("download", "media.download", "fetch the files that are due, those that may vanish first")
+    download.add_argument("--limit", type=_positive, metavar="N", help="at most N files")
+    download.add_argument("--again", action="store_true", help="try once more what was given up, or is lost with its folder")
+    media.add("status", "media.status", "what is stored, what is to be fetched and what is lost, by kind")
+    text = media.add("text", "texts.text", "read the texts of documents and, with a model, of voice notes, for the search")
+    text.add_argument("--limit", type=_positive, metavar="N", help="at most N files")
+    text.add_argument("--again", action="store_true", help="read anew what was read before, with another model say")
+    clean = media.add("clean", "media.clean", "show temporary and orphaned files and, after a yes, remove them")
+    clean.add_argument("--yes", action="store_true", help="remove them without asking")
 
 
 def _dates(parser: argparse.ArgumentParser) -> None:

@@ -66,6 +66,8 @@ def bar(done: int, total: int) -> str:
 
 def describe(progress: Progress) -> str:
     """One line of numbers, without any name: how far, how fast, how long still."""
+    if progress.state == "files":
+        return f"the messages are stored; files: {progress.current}"
     if not progress.chats_total:
         return _BEGINNING.get(progress.state, progress.state)
     failed = f", {progress.chats_failed} failed" if progress.chats_failed else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.cli.run import Command
-    from whatsapp_mcp.views import Analysis, Coverage, Page, RunView, Status
+    from whatsapp_mcp.views import Analysis, Coverage, FileCounts, Page, RunView, Status
 
 _LABELS: Final = ("Gaps", "Listening", "Suspicion")
 _ERROR: Final = 1_000
@@ -47,6 +47,8 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
     yield f"Messages     {found.messages:,} ({found.media_messages:,} with media), {_span(covered, zone)}"
     yield f"Chats        {found.chats:,} ({found.private_chats:,} private, {found.groups:,} groups)"
     yield f"Contacts     {found.contacts:,}"
+    if any((found.files.pending, found.files.stored, found.files.expired, found.files.failed, found.files.skipped)):
+        yield f"Files        {files_line(found.files)}"
     yield f"Complete     {covered.complete:,} of {covered.chats:,} chats{_incomplete(covered)}"
     yield f"Last synced  {moment(synced_until(covered), zone) or 'never'}"
     if found.unreadable:
@@ -65,6 +67,13 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
         yield f"{label:<12} {told}" if label in _LABELS else f"{'':<13}{line}"
     if covered.note:
         yield covered.note
+
+
+def files_line(files: FileCounts) -> str:
+    """The files of messages by what became of them."""
+    told = {"to be fetched": files.pending, "expired": files.expired, "failed": files.failed, "skipped": files.skipped}
+    others = "".join(f", {count:,} {what}" for what, count in told.items() if count)
+    return f"{files.stored:,} stored ({size(files.bytes_stored)}){others}"
 
 
 def _span(covered: Coverage, zone: ZoneInfo) -> str:

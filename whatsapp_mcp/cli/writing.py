@@ -126,11 +126,13 @@ def verify(command: Command) -> int:
     """``verify``: what does not fit together, in the archive or in a backup; nothing is repaired."""
     from whatsapp_mcp.cli.keeping import verify_backup
     from whatsapp_mcp.verify import verify as walk
+    from whatsapp_mcp.verify import verify_files as walk_files
 
     backup = command.args.path
     if backup is None:
         with command.archive.reader() as reader:
             findings = walk(reader, thorough=command.args.thorough)
+            findings += walk_files(reader, command.archive.home, thorough=command.args.thorough)
     else:
         findings = verify_backup(command, backup)
     if command.args.json:

@@ -53,6 +53,8 @@ class Faults:
     """Chats that getChats does not list (tracker #629, #919)."""
     expired_media: bool = False
     """WhatsApp serves no file any more: downloadFile answers 500, the addresses 404 (tracker #724)."""
+    stale_links: bool = False
+    """The addresses that records tell answer 404; those that downloadFile gives lead to the files (links age)."""
     journal_lag: int = 0
     """By how many seconds histories and journals are behind (docs: up to two minutes)."""
     journal_cap: int | None = None

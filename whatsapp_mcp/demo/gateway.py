@@ -19,7 +19,7 @@ from starlette.responses import Response
 from whatsapp_mcp.demo.faults import Fault, Faults, refusal, spoil
 from whatsapp_mcp.demo.instance import Instance, Refusal, error_body
 from whatsapp_mcp.demo.limits import Limits
-from whatsapp_mcp.demo.pictures import file_bytes
+from whatsapp_mcp.demo.pictures import RENEWED, file_bytes
 from whatsapp_mcp.demo.shapes import MIME_TYPES
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ VERBS: Final = {
 """Every method that is served, with its HTTP verb (Green API docs and official clients)."""
 
 _PATH: Final = re.compile(r"/waInstance([^/]*)/([^/]+)/([^/]*)(?:/([^/]*))?")
+_RANGE: Final = re.compile(r"bytes=(\d{1,12})-")
 _JSON: Final = "application/json; charset=utf-8"
 _BEFORE: Final = {
     Fault.TOO_MANY: Response(b"Too Many Requests", 429, media_type="text/plain"),
@@ -142,7 +143,7 @@ class _Visit:
         path = self._request.url.path
         if path.startswith("/media/"):
             self.method = "media"
-            return self._file(path.removeprefix("/media/"))
+            return await self._media(path.removeprefix("/media/"))
         try:
             self._check_path(path)
             return await self._method_response(arrived)
@@ -244,11 +245,26 @@ class _Visit:
         while not (self._gateway.closing or await self._request.is_disconnected()):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
 
+    async def _media(self, name: str) -> Response | None:
+        self.fault = self._gateway.faults.take("media")
+        if self.fault in _BEFORE:
+            return _BEFORE[self.fault]
+        if self.fault is Fault.NO_ANSWER:
+            await self._stay_silent()
+            return None
+        return self._file(name)
+
     def _file(self, name: str) -> Response:
-        ending = name.rpartition(".")[2]
-        if self._gateway.faults.expired_media or ending not in MIME_TYPES:
+        """A file, or the rest of one; with `Faults.stale_links` only renewed addresses work."""
+        plain, ending = name.removeprefix(RENEWED), name.rpartition(".")[2]
+        faults = self._gateway.faults
+        if faults.expired_media or ending not in MIME_TYPES or (faults.stale_links and plain == name):
             return Response(b"", 404)
-        return Response(file_bytes(name), media_type=MIME_TYPES[ending])
+        body, first = file_bytes(plain), _RANGE.fullmatch(self._request.headers.get("range", ""))
+        if first is None or int(first[1]) >= len(body):
+            return Response(body, media_type=MIME_TYPES[ending])
+        span = {"Content-Range": f"bytes {first[1]}-{len(body) - 1}/{len(body)}"}
+        return Response(body[int(first[1]) :], 206, span, MIME_TYPES[ending])
 
 
 _EXCEEDED: Final = "Monthly quota has been exceeded."

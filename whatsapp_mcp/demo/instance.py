@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whatsapp_mcp.demo import directory, shapes
 from whatsapp_mcp.demo.entry import Entry, TrueMessage, true_message
 from whatsapp_mcp.demo.journal import Fields, Teller, encode
+from whatsapp_mcp.demo.pictures import RENEWED
 from whatsapp_mcp.demo.stories import Stories
 from whatsapp_mcp.demo.tickets import KEPT_FOR, Queue, Ticket
 
@@ -49,6 +50,7 @@ class Instance:
         """Serve `account`; files are told to lie under `url`."""
         self.account = account
         self.faults = faults
+        self._url = url
         self.now = account.now
         """The gateway's present, unix seconds: windows of minutes are counted back from here."""
         self.settings = directory.settings(account.owner)
@@ -397,8 +399,9 @@ class Instance:
         return encode(directory.group_data(group, self._people))
 
     def _get_avatar(self, arguments: Arguments) -> bytes:
-        known = self._chat_argument(arguments) in self._history
-        return encode({"urlAvatar": directory.AVATAR if known else "", "available": known})
+        chat = self._chat_argument(arguments)
+        shown = f"{self._url}/media/avatar-{chat.partition('@')[0]}.jpg" if chat in self._history else ""
+        return encode({"urlAvatar": shown, "available": bool(shown)})
 
     def _download_file(self, arguments: Arguments) -> bytes:
         chat, message = self._chat_argument(arguments), str(arguments.get("idMessage", ""))
@@ -409,6 +412,8 @@ class Instance:
         url = self._teller.record(entry)["downloadUrl"]
         if self.faults.expired_media or not str(url).startswith("http"):
             raise Refusal(500, "Internal server error")
+        if self.faults.stale_links:
+            url = str(url).replace("/media/", f"/media/{RENEWED}", 1)
         return encode({"downloadUrl": url})
 
     def _receive_notification(self, _: Arguments) -> bytes:

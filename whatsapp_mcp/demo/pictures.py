@@ -11,6 +11,10 @@ import struct
 import zipfile
 import zlib
 from functools import lru_cache
+from typing import Final
+
+RENEWED: Final = "renewed-"
+"""Begins the name of a file whose address was renewed."""
 
 
 def file_bytes(name: str) -> bytes:

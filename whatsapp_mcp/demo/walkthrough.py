@@ -95,6 +95,7 @@ def _sync(account: Account, home: Path) -> None:
                 green_api_url=gateway.url,
                 id_instance=str(gateway.id_instance),
                 token=gateway.token,
+                media=False,  # thousands of invented pictures show nothing that a few do not
             )
         )
         outcome = anyio.run(_full_sync, archive)

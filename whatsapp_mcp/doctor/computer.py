@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive
     from whatsapp_mcp.config import Settings
     from whatsapp_mcp.doctor.check import Level
-    from whatsapp_mcp.views import Gaps, Status
+    from whatsapp_mcp.views import FileCounts, Gaps, Status
 
+_MANY_FILES: Final = 1_000
+"""More files than a few runs fetch."""
+_NEARLY: Final = 0.95
+"""Of the room for files; the largest are left out before."""
+_GB: Final = 1 << 30
 _NAMED: Final = 5
 _LOW: Final = 1_000_000_000
 _TOO_LOW: Final = 100_000_000
@@ -121,6 +126,28 @@ def check_database(archive: Archive, stored: list[Status] | None = None) -> list
     if stored is not None:
         stored.append(status)
     return [Check("database", "ok", f"It can be read; messages: {status.messages:,}, chats: {status.chats:,}.")]
+
+
+def check_files(files: FileCounts, settings: Settings) -> list[Check]:
+    """Files are fetched while somebody still has them, and the disk has room for what may come."""
+    lost = "".join(
+        f", {count:,} {what}"
+        for count, what in ((files.expired, "expired"), (files.failed, "failed"), (files.skipped, "skipped"))
+        if count
+    )
+    said = f"{files.stored:,} files are stored, {files.pending:,} are to be fetched{lost}."
+    limit = settings.media_total_bytes
+    if limit is not None and files.bytes_stored >= _NEARLY * limit:
+        said += f" They take {files.bytes_stored / _GB:,.1f} of the {limit / _GB:,.1f} GB that MEDIA_MAX_TOTAL_GB gives them."
+        advice = "Raise MEDIA_MAX_TOTAL_GB; the next sync then fetches what was skipped, while WhatsApp still has it."
+        return [Check("files", "warn", said, advice)]
+    if files.pending >= _MANY_FILES:
+        advice = "Run `whatsapp-mcp media download`: WhatsApp keeps files for a few weeks only."
+        return [Check("files", "warn", said, advice)]
+    if not settings.media and files.pending:
+        advice = "MEDIA_DOWNLOAD is no: only `whatsapp-mcp media download` fetches them."
+        return [Check("files", "ok", said, advice)]
+    return [Check("files", "ok", said)]
 
 
 def check_lock(home: Path) -> list[Check]:

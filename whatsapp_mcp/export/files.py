@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from whatsapp_mcp.errors import StorageError
 from whatsapp_mcp.export.renderers import RENDERERS
+from whatsapp_mcp.media.files import path_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -142,8 +143,8 @@ def _pack(request: Request, head: Head, counted: _Count) -> Path:
 
 
 def _add(pack: ZipFile, home: Path, stored: str) -> bool:
-    source = (home / stored).resolve()
-    if not source.is_relative_to(home.resolve()) or not source.is_file():
+    source = path_within(home, stored)
+    if source is None:
         return False
     pack.write(source, source.name, ZIP_STORED)
     return True

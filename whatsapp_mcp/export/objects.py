@@ -168,15 +168,11 @@ def _quoted(quoted: Quoted) -> dict[str, Any]:
 
 
 def _media(media: MediaView) -> dict[str, Any]:
-    return _said(
-        {
-            "filename": media.filename,
-            "mime_type": media.mime_type,
-            "size": media.size,
-            "path": media.path,
-            "problem": media.problem,
-        }
-    )
+    names = (
+        "filename", "mime_type", "claimed_type", "size", "width", "height", "duration", "path", "thumbnail", "problem",
+        "transcript",
+    )  # fmt: skip
+    return _said({name: getattr(media, name) for name in names})
 
 
 def _location(location: Location) -> dict[str, Any]:

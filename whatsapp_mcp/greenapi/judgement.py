@@ -87,7 +87,8 @@ class Judge:
 
     def _failed(self, method: Method, reply: Reply) -> Verdict:
         if method.name == "downloadFile" and reply.status == 500:  # tracker #724: WhatsApp no longer serves the file
-            return Verdict(error=RequestRefused("WhatsApp no longer serves this file (500)."), again=Again.SERVER)
+            # Not asked again here: thousands of old files answer so, and the queue of downloads has its own plan for them.
+            return Verdict(error=RequestRefused("WhatsApp no longer serves this file (500)."))
         return Verdict(error=Unreachable(f"{self._host} could not answer {method.name} ({reply.status})."), again=Again.SERVER)
 
     def _denied(self, method: Method, reply: Reply) -> Verdict:

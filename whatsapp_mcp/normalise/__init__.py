@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.normalise.directory import DIRECTORIES, instance_settings, instance_state
+from whatsapp_mcp.normalise.directory import DIRECTORIES, avatar_link, download_link, instance_settings, instance_state
 from whatsapp_mcp.normalise.journal import journal_records
+from whatsapp_mcp.normalise.media import preview_in
 from whatsapp_mcp.normalise.notification import (
     changed_state,
     notification_records,
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.payload import Payload
 
 __all__ = [
-    "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "changed_state", "instance_settings", "instance_state", "normalise",
-    "notified_at", "receipt_id", "records_of", "relations_of", "told_account", "waiting_count",
+    "JOURNALS", "NEWEST_FIRST", "NOTIFICATIONS", "avatar_link", "changed_state", "download_link", "instance_settings",
+    "instance_state", "normalise", "notified_at", "preview_in", "receipt_id", "records_of", "relations_of", "told_account",
+    "waiting_count",
 ]  # fmt: skip
 
 JOURNALS: Final = frozenset({

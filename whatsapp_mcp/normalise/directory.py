@@ -37,6 +37,16 @@ def instance_state(payload: Payload) -> str:
     return "suspended" if state == "yellowCard" else state
 
 
+def download_link(payload: Payload) -> str:
+    """The link in an answer of downloadFile, or the marker in its place (``{{SWE002}}``); empty where it has none."""
+    return text(_only_object(payload).get("downloadUrl"))
+
+
+def avatar_link(payload: Payload) -> str:
+    """The address in an answer of getAvatar; empty where nobody shows a picture, or it is hidden."""
+    return text(_only_object(payload).get("urlAvatar"))
+
+
 def instance_settings(payload: Payload) -> dict[str, str]:
     """The settings by name from an answer of getSettings, as texts; those that hold secrets say only ``(set)``."""
     settings = _only_object(payload)

@@ -5,6 +5,9 @@ Journals put a file's fields flat into the item, notifications into ``fileMessag
 
 from __future__ import annotations
 
+import base64
+import json
+
 from whatsapp_mcp.normalise.parts import Content
 from whatsapp_mcp.normalise.values import Item, flag, part, text
 
@@ -45,6 +48,26 @@ def _is_voice(content: Content) -> bool:
         or content.filename.lower().endswith(_VOICE_SUFFIXES)
         or content.url.lower().endswith(_VOICE_SUFFIXES)
     )
+
+
+def preview_in(item: str) -> bytes:
+    """The small JPEG that WhatsApp sent along with a file, from an item as received; empty where there is none.
+
+    A journal has it beside the file's other fields, a notification under ``messageData.fileMessageData``, both as base64
+    (Green API docs); the one in a quoted message is another message's.
+    """
+    try:
+        told = json.loads(item)
+    except ValueError:
+        return b""
+    item_read = told if isinstance(told, dict) else {}
+    body = part(item_read, "body") or item_read
+    data = part(body, "messageData") or body
+    found = text((part(data, "fileMessageData") or data).get("jpegThumbnail"))
+    try:
+        return base64.b64decode(found.rpartition(",")[2], validate=True)
+    except ValueError:
+        return b""
 
 
 def _file(kind: str, item: Item) -> Content:

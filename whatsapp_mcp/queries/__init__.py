@@ -13,6 +13,7 @@ from whatsapp_mcp.queries import (
     chats,
     counting,
     coverage,
+    files,
     history,
     listener,
     measures,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.queries.counting import Numbers
+    from whatsapp_mcp.queries.files import FileReport
     from whatsapp_mcp.queries.measured import CallsView, History, Now, SizeView
     from whatsapp_mcp.queries.people import Reference
     from whatsapp_mcp.queries.reporting import Arrivals
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         Page,
         Party,
         Status,
+        TextView,
     )
 
 __all__ = ["Queries"]
@@ -171,6 +174,11 @@ class Queries:
         with self.database.reading() as connection:
             return messages.by_ids(connection, [messages.find(connection, handle)[0]])[0]
 
+    def media_text(self, sha256: str) -> TextView | None:
+        """The text that was read out of a stored content, or None where there is none."""
+        with self.database.reading() as connection:
+            return messages.text_of(connection, sha256)
+
     def get_messages(self, ids: Sequence[int]) -> list[MessageView]:
         """The messages with these ids, in the order given; unknown ones are left out."""
         with self.database.reading() as connection:
@@ -186,6 +194,11 @@ class Queries:
         """The state of the whole archive."""
         with self.database.reading() as connection:
             return status.status(connection, self.zone, self.database.size(), int(self.clock.now()))
+
+    def files(self) -> FileReport:
+        """The files of messages: how many are stored, wait or are lost, and why."""
+        with self.database.reading() as connection:
+            return files.file_report(connection, int(self.clock.now()))
 
     def is_unfinished(self, kind: str) -> bool:
         """Whether the newest run of that kind did not come to its end: it can be resumed."""

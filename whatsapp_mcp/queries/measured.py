@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whatsapp_mcp.views import RunView
+    from whatsapp_mcp.views import FileCounts, RunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +67,4 @@ class Now:
     """The last run of each kind that came to an end, by kind."""
     succeeded: Mapping[str, int]
     """When the last run of each kind ended well (``complete`` or ``partial``)."""
+    files: FileCounts

@@ -6,10 +6,11 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.queries.files import file_counts
 from whatsapp_mcp.queries.measured import CallsView, History, MeasuredRun, Now, SizeView
 from whatsapp_mcp.queries.reporting import missing_count
 from whatsapp_mcp.queries.status import runs
-from whatsapp_mcp.schema import MEDIA_BYTES
+from whatsapp_mcp.schema.measures import MEDIA_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,6 +63,7 @@ def at_this_moment(connection: sqlite3.Connection, database_bytes: int, now: int
         missing=missing_count(connection),
         last=_measured(connection, runs(connection, len(last), of=last)) if last else (),
         succeeded=dict(connection.execute(_SUCCEEDED).fetchall()),
+        files=file_counts(connection),
     )
 
 

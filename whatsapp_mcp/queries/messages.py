@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whatsapp_mcp.errors import Ambiguous, NotFound, UsageError
 from whatsapp_mcp.queries.details import Details, details
 from whatsapp_mcp.queries.people import CHAT_NAME, CONTACT_NAME, named
-from whatsapp_mcp.views import Location, MediaView, MessageView, Party, Quoted, ReactionView
+from whatsapp_mcp.views import Location, MediaView, MessageView, Party, Quoted, ReactionView, TextView
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,14 +27,20 @@ SELECT m.message_id, m.whatsapp_message_id, m.chat_id, ch.whatsapp_chat_id, {CHA
     m.sender_contact_id, c.whatsapp_id, {CONTACT_NAME}, m.from_me, m.sent_at, m.message_type, m.content,
     m.quoted_message_id, m.quoted_whatsapp_message_id, m.edited_at, m.deleted_at, m.is_forwarded, m.delivery_status,
     m.media_filename, m.media_mime_type, m.media_size, m.local_media_path, m.media_url,
-    m.latitude, m.longitude, m.location_name, m.marker, m.shared_contact, c.name
+    m.latitude, m.longitude, m.location_name, m.marker, m.shared_contact, c.name,
+    f.mime_type, f.size, f.width, f.height, f.duration, f.thumbnail_path, m.media_sha256, q.download_status,
+    CASE WHEN m.message_type = 'voice' AND m.media_sha256 IS NOT NULL THEN
+        (SELECT nullif(t.text, '') FROM media_texts AS t WHERE t.sha256 = m.media_sha256 AND t.source = 'voice') END
 """
 _JOINS: Final = (
     "JOIN chats AS ch ON ch.chat_id = m.chat_id LEFT JOIN contacts AS cc ON cc.contact_id = ch.contact_id"
     " LEFT JOIN contacts AS c ON c.contact_id = m.sender_contact_id"
+    " LEFT JOIN media_files AS f ON f.sha256 = m.media_sha256"
+    " LEFT JOIN media_download_queue AS q ON q.message_id = m.message_id"
 )
 _HANDLE: Final = re.compile(r"m?([0-9]{1,18})", re.IGNORECASE)
 _EXCERPT: Final = 80
+_GIVEN_UP: Final = frozenset({"expired", "failed", "skipped"})
 
 Row = tuple[Any, ...]
 
@@ -104,13 +110,36 @@ def _sender(row: Row, *, from_me: bool) -> Party | None:
 
 
 def _media(row: Row) -> MediaView | None:
-    filename, mime_type, size, path, url = row[18:23]
+    filename, claimed, size, path, url = row[18:23]
     if row[10] not in MEDIA_KINDS and not any((filename, path, url)):
         return None
-    problem = None
-    if path is None and not url:
-        problem = "too large" if row[26] == "SWE002" else "no link"
-    return MediaView(filename, mime_type, size, path, problem)
+    found_type, found_size, width, height, duration, thumbnail, sha256, status, transcript = row[29:38]
+    return MediaView(
+        filename, found_type or claimed, found_size or size, path, _problem(row, status), width, height, duration, thumbnail,
+        claimed if found_type and claimed and _bare(claimed) != found_type else None, sha256, transcript,
+    )  # fmt: skip
+
+
+def _problem(row: Row, status: str | None) -> str | None:
+    """Why there is no file and will be none; one that waits in the queue has no problem yet."""
+    path, url = row[21:23]
+    if path is not None:
+        return None
+    if status in _GIVEN_UP and (status != "skipped" or row[26] != "SWE002"):
+        return status
+    return None if url else "too large" if row[26] == "SWE002" else "no link"
+
+
+def _bare(mime_type: str) -> str:
+    """``audio/ogg; codecs=opus`` without what follows."""
+    return mime_type.partition(";")[0].strip().lower()
+
+
+def text_of(connection: sqlite3.Connection, sha256: str) -> TextView | None:
+    """The text that was read out of a content; None where nobody read it, or there is none."""
+    query = "SELECT source, text, language FROM media_texts WHERE sha256 = ? AND text <> ''"
+    found = connection.execute(query, (sha256,)).fetchone()
+    return None if found is None else TextView(*found)
 
 
 def _quotes(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Quoted]:

@@ -20,7 +20,7 @@ from whatsapp_mcp.views import Interval, MessageView, Page, Party, Suggestions
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.search.language import Query
@@ -76,7 +76,7 @@ def search(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now:
     filters = _filters(connection, asked, within)
     found, position = _found(connection, asked, query, filters, limit=limit, place=place)
     shown = messages.by_ids(connection, found.ids)
-    shown = _with_snippets(shown, query) if query else shown
+    shown = _with_snippets(connection, shown, query) if query else shown
     if asked.context:
         shown = _with_context(connection, shown, asked.context)
     return Page(
@@ -163,8 +163,13 @@ def _newest_id(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(message_id), 0) FROM messages").fetchone()[0])
 
 
-def _with_snippets(found: Sequence[MessageView], query: Query) -> list[MessageView]:
-    return [_with_snippet(message, query) for message in found]
+def _with_snippets(connection: sqlite3.Connection, found: Sequence[MessageView], query: Query) -> list[MessageView]:
+    shown = [_with_snippet(message, query) for message in found]
+    elsewhere = [
+        message.media.sha256 for message in shown if message.snippet is None and message.media and message.media.sha256
+    ]
+    texts = _texts(connection, elsewhere) if elsewhere else {}
+    return [_in_file(message, query, texts) if message.snippet is None else message for message in shown]
 
 
 def _with_snippet(message: MessageView, query: Query) -> MessageView:
@@ -176,6 +181,19 @@ def _with_snippet(message: MessageView, query: Query) -> MessageView:
     )
     places = hits(beside, query)
     return replace(message, matched_in="attachment", snippet=snippet(beside, places) if places else None)
+
+
+def _texts(connection: sqlite3.Connection, contents: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Source and text of each content that has one."""
+    query = "SELECT sha256, source, text FROM media_texts WHERE sha256 IN (SELECT value FROM json_each(?)) AND text <> ''"
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query, (json.dumps(contents),))}
+
+
+def _in_file(message: MessageView, query: Query, texts: Mapping[str, tuple[str, str]]) -> MessageView:
+    """A hit whose words stand in the text that was read out of its file: ``voice`` or ``document``."""
+    source, text = texts.get((message.media and message.media.sha256) or "", ("", ""))
+    places = hits(text, query) if text else ()
+    return replace(message, matched_in=source, snippet=snippet(text, places)) if places else message
 
 
 def _with_context(connection: sqlite3.Connection, found: Sequence[MessageView], context: int) -> list[MessageView]:

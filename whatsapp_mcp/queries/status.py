@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.queries.coverage import coverage
+from whatsapp_mcp.queries.files import file_counts
 from whatsapp_mcp.queries.gaps import gaps
 from whatsapp_mcp.queries.messages import MEDIA_KINDS
 from whatsapp_mcp.queries.notifications import queue
@@ -47,6 +48,7 @@ def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int, 
         truncated=tuple(party for party, _, _ in _in_state(connection, "truncated")),
         gaps=gaps(connection),
         queue=queue(connection, now),
+        files=file_counts(connection),
     )
 
 

@@ -44,7 +44,9 @@ class Media:
     new: int = 0
     stored: int = 0
     waiting: int = 0
+    expired: int = 0
     failed: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,10 @@ def _chats(values: Daily) -> Iterator[Row]:
 
 
 def _media(media: Media) -> Iterator[Row]:
-    told = (("new files", media.new), ("fetched", media.stored), ("waiting", media.waiting), ("failed", media.failed))
+    told = (
+        ("new files", media.new), ("fetched", media.stored), ("waiting", media.waiting), ("expired", media.expired),
+        ("failed", media.failed), ("skipped", media.skipped),
+    )  # fmt: skip
     return (Row(label, f"{count:,}") for label, count in told if count)
 
 

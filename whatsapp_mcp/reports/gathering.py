@@ -80,7 +80,8 @@ def _name(chat: Party, *, names: bool) -> str:
 def _media(came: Arrivals) -> Media:
     queue = came.downloads
     waiting = queue.get("pending", 0) + queue.get("downloading", 0)
-    return Media(came.media, queue.get("stored", 0), waiting, queue.get("failed", 0) + queue.get("expired", 0))
+    over = {state: queue.get(state, 0) for state in ("stored", "expired", "failed", "skipped")}
+    return Media(new=came.media, waiting=waiting, **over)
 
 
 def _gaps(status: Status, came: Arrivals) -> Iterator[str]:

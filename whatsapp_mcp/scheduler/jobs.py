@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.errors import ArchiveError, StorageError, WriterRunning
+from whatsapp_mcp.errors import ArchiveError, DownloadsStopped, StorageError, WriterRunning
 from whatsapp_mcp.scheduler.calendar import once_a_day
 
 if TYPE_CHECKING:
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive, Writer
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.maintenance import Maintained, Step
+    from whatsapp_mcp.media.outcome import MediaOutcome
+    from whatsapp_mcp.media.texts import Allowance, TextOutcome
     from whatsapp_mcp.sync import Outcome
     from whatsapp_mcp.timetable import Moment, Timetable
 
 State: TypeAlias = Literal["complete", "partial", "damaged", "failed", "busy", "interrupted"]
+MEDIA_SECONDS: Final = (600.0, 300.0)
+"""How long one round fetches files, at the documented pace some 3,000, and then reads texts."""
+BETWEEN_LISTENING: Final = (120.0, 60.0)
+"""The same where the scheduler listens between its jobs: messages shall not wait for files."""
 EXIT_CODES: Final[dict[str, int]] = {"complete": 0, "partial": 3, "damaged": 1, "failed": 1, "busy": 4, "interrupted": 0}
 
 
@@ -64,12 +71,13 @@ class Job:
 
 
 def jobs(timetable: Timetable) -> tuple[Job, ...]:
-    """Every job, in order: what is unfinished, what is new, what was missed, then the copy of it all and the tidying."""
+    """Every job, in order: what is unfinished, what is new, what was missed, its files, the copy of it all, the tidying."""
     daily = once_a_day(timetable.recent)
     return (
         Job("full", timetable.recent, _full, is_wanted=_is_full_unfinished, of_gateway=True, writes=True),
         Job("recent", timetable.recent, _recent, of_gateway=True, writes=True),
         Job("sweep", daily, _sweep, of_gateway=True, writes=True),
+        Job("media", timetable.recent, _media, is_wanted=_is_media_due, of_gateway=True, writes=True),
         Job("backup", daily, _backup),
         Job("maintenance", timetable.maintenance, _maintenance, writes=True),
     )
@@ -121,6 +129,68 @@ async def _sync(archive: Archive, flow: Callable[[GreenApi, Writer], Awaitable[O
             outcome = await flow(gateway, writer)
     said = f"{outcome.messages_new:,} messages new, {outcome.chats_done:,} of {outcome.chats_total:,} chats"
     return Done("partial" if outcome.chats_failed or outcome.state == "partial" else "complete", said)
+
+
+# The files: a sync fetches those that are due at its end; what it did not reach comes here, behind all messages
+
+
+def _is_media_due(archive: Archive) -> bool:
+    """Whether a file can be fetched now, or a text be read; after a sync that reached everything there is neither."""
+    from whatsapp_mcp.media.texts import has_unread
+
+    try:
+        return (archive.settings.media and archive.queries.files().due > 0) or has_unread(archive)
+    except StorageError:  # as above
+        return False
+
+
+async def _media(archive: Archive) -> Done:
+    _ensure_begun(archive)
+    fetching, reading = BETWEEN_LISTENING if archive.settings.timetable().listen else MEDIA_SECONDS
+    brought = await _fetch_files(archive, fetching) if archive.settings.media else None
+    read = await _read_texts(archive, reading)
+    if brought is not None and brought.is_failure:
+        raise DownloadsStopped(brought.stopped)
+    said = _said_of_files(brought, read)
+    return Done("partial" if brought is not None and brought.failed else "complete", said)
+
+
+async def _fetch_files(archive: Archive, seconds: float) -> MediaOutcome:
+    from whatsapp_mcp.media.downloading import Limits, download_media
+
+    gateway = archive.gateway()
+    with archive.writer() as writer:
+        async with gateway:
+            return await download_media(gateway, writer, archive.clock, limits=Limits(seconds))
+
+
+async def _read_texts(archive: Archive, seconds: float) -> TextOutcome:
+    from whatsapp_mcp.media.texts import Allowance, read_texts
+
+    allowance = Allowance(archive.clock.monotonic, seconds)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_when_cancelled, allowance)
+        outcome = await anyio.to_thread.run_sync(partial(read_texts, archive, allowance=allowance))
+        tasks.cancel_scope.cancel()
+    return outcome
+
+
+async def _end_when_cancelled(allowance: Allowance) -> None:
+    """A thread cannot be cancelled; it is told, and ends within the file."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        allowance.end()
+
+
+def _said_of_files(brought: MediaOutcome | None, read: TextOutcome) -> str:
+    files = "no files, since MEDIA_DOWNLOAD is no" if brought is None else f"{brought.stored:,} files stored"
+    counts = [] if brought is None else [
+        (brought.put_off, "put off"), (brought.expired, "expired"), (brought.failed, "failed"), (brought.skipped, "skipped"),
+        (brought.left, "left"),
+    ]  # fmt: skip
+    counts += [(read.documents + read.voice_notes, "texts read"), (read.left, "texts left")]
+    return ", ".join([files, *(f"{count:,} {what}" for count, what in counts if count)])
 
 
 # The archive itself: these block, so they work in a thread; one that has begun comes to its end

@@ -38,7 +38,7 @@ LOOK: Final = 60.0
 """Seconds between looks at the clock."""
 _LONG_BUSY: Final = 6 * 3_600
 """Seconds after which another process that still writes is told of."""
-_FOLLOWERS: Final = ("sweep", "backup")
+_FOLLOWERS: Final = ("sweep", "media", "backup")
 """What `once` does after ``recent`` if it is due: a cron that starts nothing else has these as well."""
 _LISTENER: Final = "A listener keeps the archive current; there was nothing to fetch."
 
@@ -97,7 +97,7 @@ class Scheduler:
         self._say("the scheduler ends")
 
     async def once(self, name: str, stop: anyio.Event) -> Done:
-        """Run one job now, due or not, with its reports and alerts; after ``recent`` also the daily ones that are due.
+        """Run one job now, due or not, with its reports and alerts; after ``recent`` also those that follow it and are due.
 
         How these ended stands in `followed`.
         """
@@ -112,8 +112,12 @@ class Scheduler:
             for follower in map(self._jobs.__getitem__, _FOLLOWERS):
                 due = self._agenda.pending(follower, self._entries[follower.name], self._clock.now())
                 if due is not None and not stop.is_set():
-                    self.followed[follower.name] = await self._run(follower, due, is_last_try=True)
+                    await self._follow(follower, due)
         return done
+
+    async def _follow(self, job: Job, due: int) -> None:
+        if (done := await self._run_due(job, due, is_last_try=True)) is not None:
+            self.followed[job.name] = done
 
     async def _report_once(self) -> Done:
         self._archive.settings.mailbox()  # what is wrong there is all that matters now
@@ -122,12 +126,13 @@ class Scheduler:
 
     # One job
 
-    async def _run_due(self, job: Job, due: int) -> None:
+    async def _run_due(self, job: Job, due: int, *, is_last_try: bool = False) -> Done | None:
+        """Run it; None where it is not wanted now, which answers its time as well."""
         if await self._is_wanted(job):
-            await self._run(job, due)
-        else:
-            succeeded(self._entries[job.name], due)
-            self._memory.write()
+            return await self._run(job, due, is_last_try=is_last_try)
+        succeeded(self._entries[job.name], due)
+        self._memory.write()
+        return None
 
     async def _is_wanted(self, job: Job) -> bool:
         try:

@@ -39,6 +39,7 @@ PAUSE: Final = timedelta(minutes=5)
 HIT_PAUSE: Final = timedelta(minutes=1)
 """Among hits of a search each line stands for itself."""
 _BRACKETS: Final = str.maketrans("⟦⟧", "[]")
+_IN_FILE: Final = frozenset({"attachment", "document"})
 _PLAIN_KINDS: Final = frozenset({"text", "unknown"})
 _MARKERS: Final = {
     "SWE001": "text lost: not decrypted",
@@ -87,7 +88,7 @@ class Lines:
         heading = self._new_heading(message, sent)
         self._sent_at = message.sent_at
         parts = [self._time(sent), message.handle, self._speaker_of(message), self._remarks(message)]
-        parts += [self._text(message), self._votes(message.votes), self._reactions(message.reactions)]
+        parts += [self._text(message), _of_document(message), self._votes(message.votes), self._reactions(message.reactions)]
         line = " ".join(part for part in parts if part)
         if self.with_hits:
             line = f"{'>' if message.is_hit else '-'} {line}"
@@ -173,16 +174,17 @@ class Lines:
         return f"{what} {then:%H:%M}" if then.date() == sent.date() else f"{what} {then:%Y-%m-%d %H:%M}"
 
     def _text(self, message: MessageView) -> str:
-        snippet = message.snippet if message.is_hit and len(message.content) > LONG_HIT else None
-        shown = snippet or message.content
+        written = _written(message)
+        snippet = message.snippet if message.is_hit and len(written) > LONG_HIT and message.matched_in != "document" else None
+        shown = snippet or written
         text = clean(shown).translate(_BRACKETS).strip()
         if len(text) > self.style.longest:
             text = text[: self.style.longest].rstrip()
         text = "\n  ".join(line.rstrip() for line in text.split("\n"))
-        cut = len(message.content) - len(shown) if snippet else len(shown) - self.style.longest
+        cut = len(written) - len(shown) if snippet else len(shown) - self.style.longest
         if cut > 0:
             is_alone = not snippet and len(self.on_page) == 1 and self.style.longest >= LONGEST_ALONE
-            text += " " + remark(f"part of {len(message.content):,} characters: {rest_at(message, is_alone=is_alone)}")
+            text += " " + remark(f"part of {len(written):,} characters: {rest_at(message, is_alone=is_alone)}")
         return text
 
 
@@ -237,11 +239,23 @@ def _first_word(name: str, names: Iterable[str]) -> str:
     return first if alone and first.isalpha() and len(first) > 2 else name
 
 
+def _of_document(message: MessageView) -> str:
+    """The part of a document's text in which the words were found; no other part of a line shows it."""
+    if not message.is_hit or message.matched_in != "document" or not message.snippet:
+        return ""
+    return f"{remark('the file says')} {inline(message.snippet, LONG_HIT).translate(_BRACKETS)}"
+
+
+def _written(message: MessageView) -> str:
+    """What somebody wrote or, of a voice note with nothing written beside it, what was understood of it."""
+    return message.content or (message.media.transcript if message.media else None) or ""
+
+
 def _kind(message: MessageView) -> str:
     kind = "" if message.kind in _PLAIN_KINDS and message.media is None else message.kind
     if message.kind == "unknown" and not message.content:
         kind = "unknown kind"
-    media = _media(message.media, named=kind == "document" or message.matched_in == "attachment") if message.media else ""
+    media = _media(message.media, named=kind == "document" or message.matched_in in _IN_FILE) if message.media else ""
     call = _call(message.call) if message.call else ""
     return " ".join(part for part in (kind, call, media, _place(message)) if part)
 
@@ -249,8 +263,16 @@ def _kind(message: MessageView) -> str:
 def _media(media: MediaView, *, named: bool) -> str:
     """A file's name where a person may have given it; those of pictures and voice messages are the gateway's own."""
     name = json.dumps(inline(media.filename), ensure_ascii=False) if media.filename and named else ""
+    length = length_text(media.duration) if media.duration else ""
     size = size_text(media.size) if media.size else ""
-    return " ".join(part for part in (name, size, f"({media.problem})" if media.problem else "") if part)
+    return " ".join(part for part in (name, length, size, f"({media.problem})" if media.problem else "") if part)
+
+
+def length_text(seconds: float) -> str:
+    """Return a length for a reader: ``0:07``, ``12:05``, ``1:02:30``."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _call(call: CallView) -> str:

@@ -6,6 +6,7 @@ both; texts of messages stand in neither.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.export.objects import coverage_object, interval_object, party_object, rfc3339
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.app import Archive
-    from whatsapp_mcp.views import Analysis, Count, MessageView, RunView
+    from whatsapp_mcp.views import Analysis, Count, FileCounts, MessageView, RunView
 
 ROWS_SHOWN: Final = {"day": 370}
 ROWS_OTHERWISE: Final = 60
@@ -128,6 +129,7 @@ def status_object(status: Status, zone: ZoneInfo, now: int, live: dict[str, Any]
         "coverage": coverage_object(status.coverage, zone),
         "gaps": gaps_object(status, TOOLS, lambda one: chat_gaps_object(one, zone)),
         "queue": queue_object(status.queue, zone),
+        "files": asdict(status.files),
         "runs": runs,
         "failures": [
             {"chat": party_object(failure.chat), "error": failure.error, "error_count": failure.error_count}
@@ -144,6 +146,7 @@ def status_text(status: Status, zone: ZoneInfo, shown: dict[str, Any]) -> str:
     lines = [
         f"State: {shown['state']}. {shown['next_step']}",
         f"{counted(status.messages, 'message')} ({status.media_messages:,} with media), {counted(status.contacts, 'contact')}",
+        files_text(status.files),
         f"{counted(status.private_chats, 'private chat')}, {counted(status.groups, 'group')}",
         f"account {inline(status.account or 'not known yet')}",
         f"{status.payloads:,} payloads, {status.unreadable} unreadable items; database {size_text(status.database_bytes)}",
@@ -159,6 +162,13 @@ def status_text(status: Status, zone: ZoneInfo, shown: dict[str, Any]) -> str:
     lines += [f"cut off: {chat.id} {literal(chat.name)}" for chat in status.truncated[:FAILURES_SHOWN]]
     lines += [f"… and {count} more {name}" for name, count in shown["left_out"].items()]
     return "\n".join(lines)
+
+
+def files_text(files: FileCounts) -> str:
+    """Return what became of the files of messages."""
+    parts = [f"{files.stored:,} stored ({size_text(files.bytes_stored)})", f"{files.pending:,} to be fetched"]
+    parts += [f"{count:,} {name}" for name in ("expired", "failed", "skipped") if (count := getattr(files, name))]
+    return f"files: {', '.join(parts)}"
 
 
 def archive_status(archive: Archive) -> Status:

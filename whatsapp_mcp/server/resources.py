@@ -133,7 +133,10 @@ class Resources:
         path = stored_file(self._archive, self._archive.queries.get_message(_number(message_id)))
         if path is None:
             raise ResourceNotFoundError(f"No file is stored for m{message_id}; get_media says why.")
-        return _checked(path).read_bytes()
+        try:
+            return _checked(path).read_bytes()
+        except OSError as error:
+            raise ResourceError(f"The file cannot be read: {error.strerror}. It is at {path}.") from error
 
     def export(self, name: str) -> str | bytes:
         """Return a file that ``export_chat`` wrote."""
@@ -150,8 +153,10 @@ class Resources:
         if kind == "exports":
             return mimetypes.guess_type(name)[0]
         if kind == "media":
-            media = self._archive.queries.get_message(_number(name)).media
-            return media.mime_type if media else None
+            from whatsapp_mcp.server.pictures import stored_file, type_of_file
+
+            path = stored_file(self._archive, self._archive.queries.get_message(_number(name)))
+            return None if path is None else type_of_file(path)
         return None
 
 

@@ -88,6 +88,7 @@ class SyncStatus(BaseModel):
     coverage: KnownRange
     gaps: dict[str, Any] = Field(description="what is suspected to be missing, by kind and chat, and the next_step")
     queue: dict[str, Any] = Field(description="how it listens, and the suspicion that somebody else empties the queue")
+    files: dict[str, int] = Field(description="files of messages by what became of them; contents: different ones on the disk")
     runs: list[Run] = Field(description="newest first")
     failures: list[FailedChat]
     truncated: list[Named]

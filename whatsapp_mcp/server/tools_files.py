@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
@@ -13,14 +14,16 @@ from whatsapp_mcp.server.strict import tool
 
 if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive
+    from whatsapp_mcp.server.viewing import Viewer
 
 
 class FileTools:
     """What can be asked for as a file."""
 
-    def __init__(self, archive: Archive) -> None:
-        """Keep the archive."""
+    def __init__(self, archive: Archive, viewer: Viewer) -> None:
+        """Keep the archive, and who looks at files."""
         self._archive = archive
+        self._viewer = viewer
 
     @tool("Export a chat", reads_only=False)
     async def export_chat(
@@ -51,10 +54,11 @@ class FileTools:
         return await export_answer(self._archive, Export(chat, format, after, before, include_media), context)
 
     @tool("Get a message's file")
-    def get_media(self, message: Handle) -> CallToolResult:
-        """Show the file that one WhatsApp message carried: name, type, size, place, and a stored picture itself.
+    async def get_media(self, message: Handle) -> CallToolResult:
+        """Show the file that one WhatsApp message carried: name, type, size, length, place, and a stored picture itself.
 
-        Pictures are scaled down to 1024 pixels.
+        Pictures are scaled down to 1024 pixels; of a PDF the first page is shown, of a video the first frame, and the text that
+        was read out of a document or heard in a voice note comes with them.
 
         Use it with a handle from read_chat or search_messages when the content of a picture matters or the user asks for a
         file. To find files use search_messages with kinds, e.g. ["document"]. It never downloads: a file that is not stored yet
@@ -62,4 +66,5 @@ class FileTools:
         """
         from whatsapp_mcp.server.pictures import media_answer
 
-        return media_answer(self._archive, message)
+        # whoever takes the question back does not wait for the file
+        return await anyio.to_thread.run_sync(media_answer, self._archive, message, self._viewer, abandon_on_cancel=True)

@@ -80,13 +80,15 @@ class Store:
             self.ids = Ids(self.connection)
             self.people = People(self.connection, self.ids)
             self.messages = Messages(self.connection, self.ids, self.people)
+            self.media = self.messages.media
+            self.texts = self.messages.texts
             self.payloads = Payloads(self.connection)
             self.ledger = Ledger(self.connection, self.people)
             self.runs = Runs(self.connection, self.people, self.ledger)
             self.gaps = Gaps(self.connection, self.people)
             self.measures = Measures(self.connection)
         self.when_run_ends: Callable[[], None] | None = None
-        """Called after a run was closed and its transaction is done."""
+        """Called after a run was closed and its transaction is done, and after files were fetched."""
 
     def __enter__(self) -> Self:
         """Nothing happens: opening was done."""

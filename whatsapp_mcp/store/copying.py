@@ -100,9 +100,11 @@ def content_digest(connection: sqlite3.Connection) -> str:
 
 
 def named_media(connection: sqlite3.Connection) -> set[str]:
-    """The files that messages say are stored, as the database names them."""
-    rows = connection.execute("SELECT DISTINCT local_media_path FROM messages WHERE local_media_path <> ''")
-    return {path for (path,) in rows}
+    """The files of messages and profile pictures that are stored, as the database names them."""
+    query = "SELECT local_media_path FROM messages WHERE local_media_path <> ''"
+    if "media_files" in needed(version_of(connection)):
+        query += " UNION SELECT path FROM media_files WHERE path <> ''"
+    return {path for (path,) in connection.execute(query)}
 
 
 def copy_pages(source: sqlite3.Connection, target: Path) -> None:

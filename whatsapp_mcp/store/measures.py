@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from whatsapp_mcp.schema import MEDIA_BYTES
+from whatsapp_mcp.schema.measures import MEDIA_BYTES
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,9 +16,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.records import ME, Deletion, Edit, Message, Receipt
-from whatsapp_mcp.search.folding import fold
 from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.joins import Row, join
+from whatsapp_mcp.store.media import Media
+from whatsapp_mcp.store.texts import Texts, words
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,7 +39,7 @@ COLUMNS: Final = (
     "message_id", "chat_id", "sender_contact_id", "whatsapp_message_id", "from_me", "content", "message_type", "sent_at",
     "quoted_message_id", "quoted_whatsapp_message_id", "is_forwarded", "delivery_status", "edited_at", "deleted_at", "origins",
     "media_url", "media_filename", "media_mime_type", "media_size", "local_media_path", "latitude", "longitude",
-    "location_name", "shared_contact", "marker", "media_seen_at",
+    "location_name", "shared_contact", "marker", "media_seen_at", "media_sha256",
 )  # fmt: skip
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE chat_id = ?"
 _AMONG: Final = " AND whatsapp_message_id IN (SELECT value FROM json_each(?))"
@@ -54,6 +55,7 @@ _QUOTES: Final = (
 _SOURCES: Final = {"original": 0, "flagged": 1, "edit": 2}
 _CHAT, _ID, _CONTENT = (COLUMNS.index(name) for name in ("chat_id", "whatsapp_message_id", "content"))
 _SEARCHED: Final = tuple(COLUMNS.index(name) for name in ("content", "media_filename", "location_name", "shared_contact"))
+_QUEUED: Final = tuple(COLUMNS.index(name) for name in ("message_id", "message_type", "media_url", "marker", "origins"))
 _PLAIN: Final = COLUMNS.index("media_url")
 """Of most messages only the columns before this one say anything."""
 _NOTHING: Final = [None] * (len(COLUMNS) - _PLAIN)
@@ -67,6 +69,8 @@ class Messages:
         self._connection = connection
         self._ids = ids
         self._people = people
+        self.texts = Texts(connection)
+        self.media = Media(connection, self.texts)
 
     def see(self, messages: Sequence[Message], received_at: int, origins: int = 0) -> int:
         """Join a batch of sightings that came in one of the ways that `origins` says; the number of messages that were new."""
@@ -91,6 +95,7 @@ class Messages:
             sent_at, None, quoted_id or None, 1 if forwarded else None, delivery or None, received_at if edited else None,
             received_at if deleted else None, origins, media_url or None, filename or None, mime_type or None, size, None,
             latitude, longitude, place or None, shared_contact or None, marker or None, received_at if media_url else None,
+            None,
         ]  # fmt: skip
 
     def _write(self, batch: dict[Key, Values], versions: dict[Key, set[Version]]) -> int:
@@ -164,9 +169,10 @@ class Messages:
             changes["quoted_message_id"] = None
         rows.update(self._connection, "messages", {"message_id": old["message_id"]}, changes)
         new = {**old, **changes}
-        if _indexed(old) != _indexed(new):
+        self.media.changed(old, new, changes)
+        if _searched(old) != _searched(new):
             self._unindex(old)
-            self._index([(new["message_id"], *_indexed(new))])
+            self._index([(new["message_id"], *self._indexed(new))])
         old.update(changes)
 
     def _insert(self, fresh: Sequence[Values]) -> None:
@@ -176,7 +182,8 @@ class Messages:
         rich = [values for values in fresh if values[_PLAIN:] != _NOTHING]
         rows.insert_many(self._connection, "messages", COLUMNS[:_PLAIN], plain)
         rows.insert_many(self._connection, "messages", COLUMNS, rich)
-        self._index([(values[0], *_words(*(values[at] for at in _SEARCHED))) for values in fresh])
+        self._index([(values[0], *words(*(values[at] for at in _SEARCHED))) for values in fresh])
+        self.media.see(tuple(values[at] for at in _QUEUED) for values in fresh)
         counts = Counter(values[_CHAT] for values in fresh)
         self._connection.executemany(
             "UPDATE chats SET message_count = message_count + ? WHERE chat_id = ?",
@@ -187,8 +194,11 @@ class Messages:
         searchable = [entry for entry in words if entry[1] or entry[2]]
         rows.insert_many(self._connection, "message_index", ("rowid", "content", "attachment"), searchable)
 
+    def _indexed(self, row: Row) -> tuple[str, str]:
+        return words(*_searched(row)[:-1], self.texts.of(row["media_sha256"]))
+
     def _unindex(self, row: Row) -> None:
-        texts = _indexed(row)
+        texts = self._indexed(row)
         if any(texts):
             self._connection.execute(
                 "INSERT INTO message_index (message_index, rowid, content, attachment) VALUES ('delete', ?, ?, ?)",
@@ -327,6 +337,7 @@ class Messages:
     def _join_double(self, lost: Row, kept: Row) -> None:
         """Join one message that both chats have; versions of the lost chat's one are moved to the kept one's key later."""
         key, lost_key = ((row["chat_id"], row["whatsapp_message_id"]) for row in (kept, lost))
+        self.media.unite(lost["message_id"], kept["message_id"])
         self._connection.execute("DELETE FROM messages WHERE message_id = ?", (lost["message_id"],))
         self._unindex(lost)
         versions: dict[Key, set[Version]] = {}
@@ -371,10 +382,5 @@ def _named(values: Values) -> Row:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _indexed(row: Row) -> tuple[str, str]:
-    return _words(row["content"], *(row[COLUMNS[at]] for at in _SEARCHED[1:]))
-
-
-def _words(content: str, *attachment: str | None) -> tuple[str, str]:
-    said = " ".join(text for text in attachment if text)
-    return fold(content) if content else "", fold(said) if said else ""
+def _searched(row: Row) -> tuple[Any, ...]:
+    return (*(row[COLUMNS[at]] for at in _SEARCHED), row["media_sha256"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,12 @@ _DICTIONARY: Final = (
 )
 """What most payloads repeat: it makes a single notification a third of its size. Frozen, since stored bodies depend on it."""
 
+
+_NEAR: Final = 2 * 86_400
+"""Seconds: a notification waits in the queue for a day at most."""
+_LOOKED_AT: Final = 3000
+_UNPACKED: Final = 8_000_000
+"""Bytes of packed bodies that one look for a message costs at most: about a fifth of a second."""
 
 Fresh = dict[str, tuple[int, int]]
 """Unseen items with the bucket and the digest under which they are registered."""
@@ -165,6 +172,28 @@ class Payloads:
                 origin, context, received_at, count, _, damaged = said
                 items = _unpack(text) if count else ()
                 yield Payload(origin, received_at, items, json.loads(context), damaged=bool(damaged))
+
+    def mentioning(self, words: str, chat: str, sent_at: int) -> Iterator[Payload]:
+        """Payloads of one item each that hold `words`: those that came about `sent_at` or were asked for `chat`, nearest first.
+
+        For one message at a time: nothing says which payload brought it, so only so much is unpacked as takes a blink. What is
+        damaged is passed over.
+        """
+        found = self._connection.execute(
+            "SELECT payload_id, origin, received_at, context, length(body) FROM payloads WHERE item_count > 0 AND encoding = ?"
+            " AND (received_at BETWEEN ? AND ? OR instr(context, ?)) ORDER BY abs(received_at - ?) LIMIT ?",
+            (_ZLIB, sent_at - _NEAR, sent_at + _NEAR, json.dumps(chat), sent_at, _LOOKED_AT),
+        )
+        left = _UNPACKED
+        for payload_id, origin, received_at, context, size in found:
+            left -= size
+            if left < 0:
+                return
+            with suppress(DatabaseCorrupt):
+                text = self._text(payload_id)
+                items = [item for item in _unpack(text) if words in item] if words in text else []
+                for item in items:
+                    yield Payload(origin, received_at, (item,), json.loads(context))
 
     def _missing(self) -> int:
         """Payloads are never deleted; SQLite keeps the highest number that it gave to one."""

@@ -15,6 +15,7 @@ from whatsapp_mcp.records import ME, Chat, Contact, Group, Members
 from whatsapp_mcp.store import rows
 from whatsapp_mcp.store.membership import move_memberships, see_snapshot
 from whatsapp_mcp.store.naming import PersonName, move_names, names_in, see_group_name, see_person_names
+from whatsapp_mcp.store.portraits import move_portraits
 from whatsapp_mcp.store.rows import none_if_empty
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ class People:
             self._canonical[member] = winner
             self._others.setdefault(winner, []).append(member)
             self._connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (member, winner))
+        move_portraits(self._connection, loser, winner)
         self._join_contacts(loser, winner)
         self._join_chats(loser, winner)
 

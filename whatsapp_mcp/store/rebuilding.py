@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.schema import DERIVED, REBUILD_CURSOR
+from whatsapp_mcp.store.media import give_back, keep_for_rebuild
 from whatsapp_mcp.store.structure import restore
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def begin_rebuild(store: Store) -> None:
     write("PRAGMA defer_foreign_keys = ON")
     restore(store.connection)
     store.ids.reserve()
-    write(
-        "CREATE TEMP TABLE kept_media AS SELECT message_id, local_media_path FROM messages WHERE local_media_path IS NOT NULL"
-    )
+    keep_for_rebuild(store.connection)
     for table in DERIVED:
         write(
             "INSERT INTO message_index (message_index) VALUES ('delete-all')"
@@ -39,16 +38,11 @@ def begin_rebuild(store: Store) -> None:
 
 
 def end_rebuild(store: Store) -> None:
-    """Give back the media paths; drop progress and downloads of what does not exist any more."""
+    """Give back files and downloads; drop progress of what does not exist any more."""
     write = store.connection.execute
-    write(
-        "UPDATE messages SET local_media_path = (SELECT k.local_media_path FROM kept_media AS k"
-        " WHERE k.message_id = messages.message_id) WHERE message_id IN (SELECT message_id FROM kept_media)"
-    )
-    write("DROP TABLE kept_media")
+    give_back(store.connection)
     for table in ("sync_status", "repairs"):
         write(f"DELETE FROM {table} WHERE chat_id NOT IN (SELECT chat_id FROM chats)")
     write("DELETE FROM coverage WHERE chat_id <> 0 AND chat_id NOT IN (SELECT chat_id FROM chats)")
-    write("DELETE FROM media_download_queue WHERE message_id NOT IN (SELECT message_id FROM messages)")
     write("DELETE FROM cursors WHERE name = ?", (REBUILD_CURSOR,))
     store.ids.release()

@@ -18,7 +18,8 @@ class Progress:
 
     run_id: int
     state: str
-    """``checking`` the instance, ``discovering`` chats, fetching ``histories``, ``finishing``, or what the run ended as."""
+    """``checking`` the instance, ``discovering`` chats, fetching ``histories``, ``finishing``, fetching ``files``, or what it
+    ended as."""
     chats_total: int
     chats_done: int
     """Histories stored; a chat that failed is not among them."""
@@ -31,7 +32,8 @@ class Progress:
     seconds_left: float | None
     """An estimate; None while nothing can be said."""
     current: str = ""
-    """WhatsApp's id of the chat that was stored last: a phone number or a group, so it belongs on no shared screen."""
+    """WhatsApp's id of the chat that was stored last: a phone number or a group, so it belongs on no shared screen.
+    While files are fetched: how many of how many."""
 
 
 @dataclass(frozen=True, slots=True)

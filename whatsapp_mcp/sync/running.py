@@ -110,6 +110,11 @@ class Run:
         if self._report is not None:
             self._report(self.counters.progress(self.run_id, self.state, current))
 
+    def tell_of_files(self, done: int, total: int) -> None:
+        """Report how many files were dealt with; the messages are stored by then."""
+        if self._report is not None:
+            self._report(self.counters.progress(self.run_id, "files", f"{done:,} of {total:,}"))
+
     async def enter(self, state: str) -> None:
         """Begin a phase."""
         self.state = state

@@ -70,6 +70,7 @@ class Pen:
 
     def __init__(self, writer: Writer) -> None:
         """Write with `writer`."""
+        self.writer = writer
         self.store = writer.store
         self.extras = writer.extras
         self._ingest = writer.ingest

@@ -26,6 +26,9 @@ from functools import partial
 from re import MULTILINE, findall
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.schema.measures import THIRD
+from whatsapp_mcp.schema.media import FOURTH
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-VERSION: Final = 3
+VERSION: Final = 4
 """``PRAGMA user_version`` of a database that this code writes."""
 
 DATABASE_NAME: Final = "whatsapp_chats.db"
@@ -342,30 +345,6 @@ never seen, so a gap closes by itself when its message arrives (statuses and cha
 ``role`` is the new one, or of who left the last one. Who is in a group's first snapshot joined nobody knows when.
 """
 
-THIRD: Final = """
-CREATE TABLE run_calls (
-    run_id INTEGER NOT NULL REFERENCES runs,
-    method TEXT NOT NULL,
-    requests INTEGER NOT NULL, errors INTEGER NOT NULL, throttled INTEGER NOT NULL,
-    median_ms REAL, p95_ms REAL,
-    PRIMARY KEY (run_id, method)
-) WITHOUT ROWID;
-CREATE TABLE sizes (
-    measured_at INTEGER PRIMARY KEY,
-    database_bytes INTEGER NOT NULL, media_bytes INTEGER NOT NULL,
-    messages INTEGER NOT NULL, chats INTEGER NOT NULL, payloads INTEGER NOT NULL
-);
-"""
-"""The third migration: how the gateway answered each run, by method, and how large the archive was, once a day at most.
-
-``median_ms`` and ``p95_ms`` are milliseconds from the departure of a request to the end of its answer, without the waiting for
-one's turn; null for a method whose answer waits for something to happen. ``media_bytes`` counts files that messages name, each
-once. Both tables are measured, not derived, and a rebuild leaves them alone.
-"""
-
-MEDIA_BYTES: Final = """SELECT coalesce(sum(size), 0) FROM (
-    SELECT max(media_size) AS size FROM messages WHERE local_media_path IS NOT NULL GROUP BY local_media_path)"""
-"""What ``sizes.media_bytes`` is at this moment."""
 ASKED: Final = 1
 """Bit of ``messages.origins``: a journal, a history or getMessage gave it."""
 TOLD: Final = 2
@@ -411,6 +390,7 @@ JOINS: Final[dict[str, dict[str, str]]] = {
         "media_mime_type": "known",
         "media_size": "last",
         "local_media_path": "known",
+        "media_sha256": "known",
         "latitude": "known",
         "longitude": "known",
         "location_name": "known",
@@ -439,7 +419,7 @@ DERIVED: Final = (
 
 _BY_VERSION: Final = tuple(
     frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE))
-    for text in (TABLES, TABLES + SECOND, TABLES + SECOND + THIRD)
+    for text in (TABLES, TABLES + SECOND, TABLES + SECOND + THIRD, TABLES + SECOND + THIRD + FOURTH)
 )
 
 NEEDED: Final = _BY_VERSION[-1]
@@ -485,6 +465,11 @@ def migrate(database: Database) -> None:
     def m003_measures(db: Database) -> None:
         _run(db, THIRD)
         db.execute("PRAGMA user_version = 3")
+
+    @migrations()
+    def m004_media(db: Database) -> None:
+        _run(db, FOURTH)
+        db.execute("PRAGMA user_version = 4")
 
     migrations.apply(database)
 
