@@ -8,8 +8,9 @@ from contextlib import closing
 from whatsapp_mcp import schema
 from whatsapp_mcp.schema.measures import THIRD
 from whatsapp_mcp.schema.media import FOURTH
+from whatsapp_mcp.schema.semantic import FIFTH
 
-MIGRATIONS = (schema.TABLES, schema.SECOND, THIRD, FOURTH)
+MIGRATIONS = (schema.TABLES, schema.SECOND, THIRD, FOURTH, FIFTH)
 
 
 def take_back(connection: sqlite3.Connection, version: int) -> None:

@@ -160,3 +160,17 @@ def test_a_number_with_leading_noughts_is_that_number(tmp_path: Path) -> None:
     settings = Settings.load(told, tmp_path)
     assert settings.log_keep_days() == 50
     assert settings.kept_backups() == (7, 0, 3)
+
+
+def test_chats_to_hide_are_separated_by_commas_and_quoted_where_they_hold_one(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, WHATSAPP_MCP_HIDDEN_CHATS='Avner, "Smith, John" ,צה"ל,,+1 555 010 0002', WHATSAPP_MCP_SHOWN_CHATS="12"
+    )
+    assert settings.hidden_chats == ("Avner", "Smith, John", 'צה"ל', "+1 555 010 0002")
+    assert settings.shown_chats == ("12",)
+
+
+@pytest.mark.parametrize(("value", "told"), [(" , ,", "names no chat"), ('"Avner', "double quote")])
+def test_a_list_of_chats_that_hides_nothing_is_refused(tmp_path: Path, value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(tmp_path, WHATSAPP_MCP_HIDDEN_CHATS=value)

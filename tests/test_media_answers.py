@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -282,6 +283,7 @@ def times_of_files(home: Path) -> dict[Path, int]:
 
 async def test_no_answer_about_a_file_writes_anything(home: Path) -> None:
     archive = book_club(home)
+    archive = replace(archive, settings=replace(archive.settings, access_log=False))
     handle = sent(archive, "imageMessage", photograph())
     before = times_of_files(home)
     await answered(archive, handle)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_clock import FakeClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_archive import ZONE
 from store_fixtures import RECEIVED_AT, answer, history, incoming
 
 from whatsapp_mcp.app import Archive
+from whatsapp_mcp.cli import main
 from whatsapp_mcp.config import Settings
 from whatsapp_mcp.errors import Ambiguous
 from whatsapp_mcp.ingest import Ingest, rebuild
@@ -19,6 +20,7 @@ from whatsapp_mcp.queries import Queries
 from whatsapp_mcp.queries.history import name_at
 from whatsapp_mcp.records import Alias, Chat, Contact, Group, Message
 from whatsapp_mcp.server.lists import chats_answer, contacts_answer
+from whatsapp_mcp.server.numbers import analysis_answer
 from whatsapp_mcp.store import Store
 from whatsapp_mcp.store.census import census
 from whatsapp_mcp.verify import verify
@@ -98,6 +100,7 @@ SIGHTINGS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(sightings=SIGHTINGS, random=st.randoms())
 def test_names_are_what_a_plain_count_says_in_any_order(sightings: list[Record], random: random.Random) -> None:
     one = {ANA_LID: ANA} if Alias(ANA_LID, ANA) in sightings else {}
@@ -196,6 +199,22 @@ def test_another_spelling_of_the_same_words_is_no_former_name(store: Store, quer
     store.apply([Contact(ANA, 10, "ANA  sela"), Contact(ANA, 20, "Ana Sela"), Contact(ANA, 20, profile_name="Anička")], 1)
     store.apply([Contact(ANA, 30, profile_name="Anicka")], 1)
     assert queries.get_contact("Ana Sela").former_names == ()
+
+
+@pytest.mark.usefixtures("renamed")
+def test_the_command_line_says_what_a_chat_was_called_formerly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--home", str(tmp_path), "chats", "readers"]) == 0
+    assert "Book club (formerly Readers)" in capsys.readouterr().out
+    assert main(["--home", str(tmp_path), "chats"]) == 0
+    assert "formerly" not in capsys.readouterr().out
+
+
+def test_the_numbers_say_who_was_taken_for_a_name(archive: Archive) -> None:
+    text, structured = analysis_answer(archive, after="2025", before="2025", chat=None, contact="Бен Села", breakdown=None)
+    assert structured["notes"][0].startswith('"Бен Села" was taken for "Ben Sela" (person, …0123')
+    assert structured["notes"][0] in text
+    text, structured = analysis_answer(archive, after="2025", before="2025", chat="Ben Sela", contact=None, breakdown=None)
+    assert "notes" not in structured
 
 
 def test_the_tools_say_what_somebody_was_called_formerly(archive: Archive) -> None:

@@ -14,6 +14,7 @@ from small_archive import SmallArchive, at
 
 from whatsapp_mcp import schema
 from whatsapp_mcp.errors import Ambiguous, DatabaseCorrupt, DatabaseTooNew, NotFound, StorageError, UsageError
+from whatsapp_mcp.queries.messages import BY_WHATSAPP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_an_exact_name_wins_over_longer_ones(archive: SmallArchive, book: Book) 
 
 @pytest.mark.parametrize(
     ("reference", "nearest"),
-    [("Dana Lewi", '"Dana Levi"'), ("c999", "list_chats"), ("zzz", "list_chats"), ("+15550199", "list_chats")],
+    [("Dana Lavin", '"Dana Levi"'), ("c999", "list_chats"), ("zzz", "list_chats"), ("+15550199", "list_chats")],
 )
 def test_none_that_fits_names_the_nearest(archive: SmallArchive, book: Book, reference: str, nearest: str) -> None:
     assert book.club
@@ -408,3 +409,9 @@ def test_an_archive_in_a_folder_that_cannot_be_written_is_read() -> None:
         with as_somebody_without_rights(Path(folder)):
             assert small.queries.search("hello").total == 1
             small.queries.close()
+
+
+def test_a_message_is_found_by_whatsapps_id_with_one_look_up_in_an_index_for_each_chat(archive: SmallArchive) -> None:
+    plan = archive.connection.execute(f"EXPLAIN QUERY PLAN {BY_WHATSAPP_ID}", ("3EB0",)).fetchall()
+    assert [row[3] for row in plan if "messages" in row[3] and "chat_id=? AND whatsapp_message_id=?" in row[3]], plan
+    assert not [row[3] for row in plan if row[3].startswith("SCAN messages")]

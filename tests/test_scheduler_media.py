@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from whatsapp_mcp.scheduler.memory import FILE
 from whatsapp_mcp.scheduler.running import Scheduler
 from whatsapp_mcp.store.media import StoredFile
 from whatsapp_mcp.sync import full_sync
+from whatsapp_mcp.sync.listen import listen
 
 if sys.platform == "win32":
     pytest.skip("the world of these tests is of POSIX", allow_module_level=True)
@@ -246,3 +248,17 @@ async def test_a_scheduler_that_is_told_to_stop_breaks_off_the_reading(
             await anyio.to_thread.run_sync(wait_for_a_file, archive)
             tasks.cancel_scope.cancel()
     assert has_unread(archive)
+
+
+async def test_a_listener_fetches_files_whenever_it_asks_the_journals(w: World) -> None:
+    archive, stop = w.archive(), anyio.Event()
+    before = archive.queries.files().due
+    with archive.writer(durable=True) as writer:
+        async with archive.gateway() as gateway, anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(listen, gateway, writer, w, stop=stop, catch_up_minutes=60))
+            with anyio.fail_after(WITHIN):
+                while archive.queries.files().due > 0:  # noqa: ASYNC110 - what is waited for happens in a database
+                    await anyio.sleep(0.05)
+            stop.set()
+    assert before > 50
+    assert archive.queries.status().files.stored > 50

@@ -336,9 +336,8 @@ def test_every_way_to_the_hits_ranks_them_alike(empty: SmallArchive) -> None:
         empty.message(1 + number % 2, None if number % 5 else 2, START + number, text)
     with empty.queries.database.reading() as connection:
         for filters in (Filters(), Filters(chat_id=1), Filters(start=START + 30, end=START + 150), Filters(from_me=True)):
-            matching = ranking.Matching('"plan"', None)
             found = [
-                ranking.scored(connection, matching, Scope(filters, by_window=by_window), inside, limit=300, offset=0)
+                ranking.scored(connection, '"plan"', Scope(filters, by_window=by_window), inside, limit=300, offset=0)
                 for by_window in (False, True)
                 for inside in (Extent(), extent(connection, filters))
             ]

@@ -93,7 +93,7 @@ async def test_a_real_client_lists_and_asks_over_stdio(home: Path, mode: str) ->
         answer = await client.call_tool("read_chat", {"chat": "Dana Levi"})
         status = await client.call_tool("full_sync_status", {})
         (content,) = (await client.read_resource("whatsapp://chats")).contents
-    assert len(tools) == 11
+    assert len(tools) == 13
     assert isinstance(answer.content[0], TextContent)
     assert "שלום, נתראה מחר בשמונה" in answer.content[0].text
     assert status.structured_content is not None
@@ -110,7 +110,7 @@ def test_a_client_that_probes_and_then_initializes_is_served(home: Path) -> None
         server.tell("notifications/initialized")
         tools = server.ask("tools/list")["result"]["tools"]
     assert first["serverInfo"]["name"] == "whatsapp-mcp"
-    assert len(tools) == 11
+    assert len(tools) == 13
 
 
 def test_a_client_that_probes_and_stays_modern_is_served(home: Path) -> None:

@@ -12,6 +12,7 @@ from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
 from whatsapp_mcp.ingest import Ingest, rebuild
 from whatsapp_mcp.normalise import records_of
 from whatsapp_mcp.records import ME, Alias, Chat, Group, Message
+from whatsapp_mcp.schema.semantic import LARGE
 from whatsapp_mcp.store import Mark, Store
 from whatsapp_mcp.store.census import census
 from whatsapp_mcp.verify import verify
@@ -422,3 +423,21 @@ def test_nobody_goes_on_in_a_transaction_that_sqlite_gave_up(tmp_path: Path) -> 
         with pytest.raises(StorageError, match="gave up"), store.transaction(), store.attempt():
             given_up(store)
         assert not store.connection.in_transaction
+
+
+def test_only_a_very_large_archive_gets_the_indexes_that_only_such_a_one_needs() -> None:
+    def indexes(store: Store) -> set[str]:
+        return {name for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+    with Store(":memory:") as store:
+        store.compact()
+        assert not {"messages_by_sender", "messages_by_kind"} & indexes(store)
+        store.connection.execute("INSERT INTO chats (chat_id, whatsapp_chat_id, chat_type) VALUES (1, 'x', 'private')")
+        store.connection.execute(
+            "INSERT INTO messages (message_id, chat_id, whatsapp_message_id, from_me, content, message_type, sent_at)"
+            " VALUES (?, 1, 'A', 0, '', 'text', 1)",
+            (LARGE,),
+        )
+        store.compact()
+        assert {"messages_by_sender", "messages_by_kind"} <= indexes(store)
+        store.compact()

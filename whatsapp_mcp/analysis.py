@@ -37,6 +37,8 @@ def analyze(
     Raises `UsageError` for an unknown breakdown and what `Queries` raises for dates and names.
     """
     wanted = _checked(breakdown)
+    chat = None if chat is None else queries.find_chat(chat)
+    contact = None if contact is None else queries.find_contact(contact)
     numbers = queries.count(after, before, chat=chat, contact=contact, units=(*_ALWAYS, *({"hour"} & set(wanted))))
     tallies, kinds = numbers.tallies, numbers.media_kinds
     sent, total = (sum(getattr(tally, name) for tally in tallies["chat"]) for name in ("sent", "messages"))
@@ -54,6 +56,7 @@ def analyze(
         last=numbers.last,
         busiest_day=max(days, key=lambda count: (count.messages, count.label), default=None),
         breakdowns=MappingProxyType({name: _breakdown(name, tallies, numbers.parties) for name in wanted}),
+        notes=tuple(party.note for party in (chat, contact) if party and party.note),
     )
 
 

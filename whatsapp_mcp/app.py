@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.greenapi import GreenApi
     from whatsapp_mcp.ingest import Ingest
     from whatsapp_mcp.queries import Queries
+    from whatsapp_mcp.queries.hiding import Hidden, Sight
     from whatsapp_mcp.store import Store
     from whatsapp_mcp.store.reading import Reader
     from whatsapp_mcp.views import Listener
@@ -58,11 +59,12 @@ class MediaWishes(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What a sync fetches only because the settings say so."""
+    """What a sync does only because the settings say so."""
 
     statuses: bool = False
     avatars: bool = False
     media: MediaWishes | None = None
+    meanings: bool = False
 
 
 NO_EXTRAS: Final = Extras()
@@ -83,11 +85,33 @@ class Archive:
 
     settings: Settings
     clock: Clock
+    sight: Sight | None = None
+    """What of it is shown; None: everything."""
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock | None = None) -> Archive:
         """Put the archive together without touching the disk; it need not exist yet."""
         return cls(settings, clock or SystemClock())
+
+    def for_assistants(self) -> Archive:
+        """The same archive as the settings let assistants see it; this very one where they may see all of it."""
+        asked = self.settings
+        if not (asked.hidden_chats or asked.shown_chats):
+            return self
+        from whatsapp_mcp.queries.hiding import Sight
+
+        return replace(self, sight=Sight(asked.hidden_chats, asked.shown_chats))
+
+    def hidden(self) -> Hidden:
+        """What `sight` comes to: the chats that are hidden, and the entries of the settings that do nothing."""
+        from whatsapp_mcp.queries import Queries
+        from whatsapp_mcp.queries.hiding import Sight
+
+        queries = Queries(self.database, zone=self.settings.timezone, clock=self.clock)  # entries are looked for everywhere
+        try:
+            return queries.hidden(self.sight or Sight())
+        finally:
+            queries.close()
 
     @property
     def home(self) -> Path:
@@ -103,8 +127,10 @@ class Archive:
     def queries(self) -> Queries:
         """The questions; each opens the database read-only for itself, so any thread may ask."""
         from whatsapp_mcp.queries import Queries
+        from whatsapp_mcp.search.meaning import Meaning
 
-        return Queries(self.database, zone=self.settings.timezone, clock=self.clock)
+        meaning = Meaning() if self.settings.semantic else None
+        return Queries(self.database, zone=self.settings.timezone, clock=self.clock, sight=self.sight, meaning=meaning)
 
     @contextmanager
     def writer(self, *, durable: bool = False) -> Iterator[Writer]:
@@ -130,7 +156,8 @@ class Archive:
         asked = self.settings
         host = urlsplit(asked.green_api_url).hostname or ""
         limits = (asked.media_kinds, asked.media_file_bytes, asked.media_total_bytes)
-        return Extras(asked.statuses, asked.avatars, MediaWishes(self.home, host, asked.rate_scale, asked.media, *limits))
+        wishes = MediaWishes(self.home, host, asked.rate_scale, asked.media, *limits)
+        return Extras(asked.statuses, asked.avatars, wishes, asked.semantic)
 
     @contextmanager
     def reader(self, *, older: bool = False) -> Iterator[Reader]:

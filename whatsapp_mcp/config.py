@@ -36,6 +36,10 @@ NAMES: Final[Mapping[str, str]] = {
     "WHATSAPP_MCP_TIMEZONE": "the time zone in which dates are read and shown, e.g. `Europe/Madrid` (default: the system's)",
     "WHATSAPP_MCP_STATUSES": "`yes`: a sync also reads the statuses (stories) of your contacts and your own (default `no`)",
     "WHATSAPP_MCP_AVATARS": "`yes`: a sync also fetches the profile pictures of people and groups, 50 a run (default `no`)",
+    "WHATSAPP_MCP_SEMANTIC": "`yes`: searches also find by meaning, with a model on this computer (default `no`)",
+    "WHATSAPP_MCP_HIDDEN_CHATS": "chats that no assistant sees: names, numbers or ids, separated by commas",
+    "WHATSAPP_MCP_SHOWN_CHATS": "the only chats that assistants see, written alike; what is hidden stays hidden (default: all)",
+    "WHATSAPP_MCP_ACCESS_LOG": "whether `logs/access-<day>.log` says what assistants read: `yes` (default) or `no`",
     "MEDIA_DOWNLOAD": "`no`: a sync fetches no photos, voice notes and other files, only `media download` does (default `yes`)",
     "MEDIA_KINDS": "which files are fetched: some of `image,video,audio,voice,document,sticker` (default all)",
     "MEDIA_MAX_FILE_MB": "no file larger than this is fetched (default 100, the most that Green API gives)",
@@ -74,6 +78,8 @@ _DIGITS: Final = 9
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TOKEN_LETTERS: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _ID_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_ENTRY: Final = re.compile(r'[ ]*(?:"([^"]*)"[ ]*(?=,|\Z)|([^",][^,]*))')
+_ENTRIES: Final = re.compile(r'[ ]*(?:"[^"]*"[ ]*|[^", ][^,]*)?(?:,[ ]*(?:"[^"]*"[ ]*|[^", ][^,]*)?)*')
 _HOST_LETTERS: Final = re.compile(r"[A-Za-z0-9.:%_-]+")
 _HEADER_LETTERS: Final = re.compile(r"[ -~]+")
 _WEBHOOK_PORT: Final = "8723"
@@ -102,6 +108,14 @@ class Settings:
     """Statuses (stories) are read and stored."""
     avatars: bool = False
     """Profile pictures are asked for and stored."""
+    semantic: bool = False
+    """Searches also find by meaning."""
+    hidden_chats: tuple[str, ...] = ()
+    """Names, numbers or ids of chats that assistants do not see."""
+    shown_chats: tuple[str, ...] = ()
+    """The same of the only chats that they see; empty for all."""
+    access_log: bool = True
+    """What assistants read is logged."""
     media: bool = True
     """A sync fetches files."""
     media_kinds: tuple[str, ...] = MEDIA_KINDS
@@ -142,6 +156,10 @@ class Settings:
             zone_is_guess=guess,
             statuses=yes("WHATSAPP_MCP_STATUSES", values.get("WHATSAPP_MCP_STATUSES", "no")),
             avatars=yes("WHATSAPP_MCP_AVATARS", values.get("WHATSAPP_MCP_AVATARS", "no")),
+            semantic=yes("WHATSAPP_MCP_SEMANTIC", values.get("WHATSAPP_MCP_SEMANTIC", "no")),
+            hidden_chats=_listed(values, "WHATSAPP_MCP_HIDDEN_CHATS"),
+            shown_chats=_listed(values, "WHATSAPP_MCP_SHOWN_CHATS"),
+            access_log=yes("WHATSAPP_MCP_ACCESS_LOG", values.get("WHATSAPP_MCP_ACCESS_LOG", "yes")),
             media=yes("MEDIA_DOWNLOAD", values.get("MEDIA_DOWNLOAD", "yes")),
             media_kinds=_kinds(values.get("MEDIA_KINDS", "")),
             media_file_bytes=int(_amount(values, "MEDIA_MAX_FILE_MB", 100) * _MB),
@@ -303,6 +321,18 @@ def _kinds(value: str) -> tuple[str, ...]:
     if wrong := [word for word in named if word not in (*MEDIA_KINDS, "all")]:
         raise SettingsError(f"MEDIA_KINDS names {wrong[0]!r}; it can be {', '.join(MEDIA_KINDS)}, or all.")
     return MEDIA_KINDS if not named or "all" in named else tuple(kind for kind in MEDIA_KINDS if kind in named)
+
+
+def _listed(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Entries separated by commas; one that holds a comma stands in double quotes, and a quote within a word is a letter."""
+    value = values.get(name, "")
+    if not _ENTRIES.fullmatch(value):
+        raise SettingsError(f"{name} has a double quote without its other half.")
+    entries = (quoted or plain.strip() for quoted, plain in _ENTRY.findall(value))
+    found = tuple(entry for entry in entries if entry.strip())
+    if name in values and not found:
+        raise SettingsError(f"{name} names no chat.", advice="Name one, or leave it out.")
+    return found
 
 
 def _amount(values: Mapping[str, str], name: str, default: float) -> float:

@@ -21,6 +21,8 @@ class Party:
     id: int
     whatsapp_id: str
     name: str
+    note: str = field(default="", compare=False)
+    """Who was taken and who else may have been meant, where a name was not just this one's; one line that may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Quoted:
     whatsapp_message_id: str
     sender: str
     excerpt: str
+    from_me: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,8 @@ class MessageView:
     location: Location | None = None
     marker: str | None = None
     matched_in: str | None = None
-    """Search only: ``content`` or ``attachment`` (file name, place, shared contact)."""
+    """Search only: ``content``, ``attachment`` (file name, place, shared contact), ``document`` or ``voice`` (the text of its
+    file), or ``meaning``: it does not hold the words."""
     snippet: str | None = None
     """Search only: the words around the first hit, hits between ``«`` and ``»``."""
     is_hit: bool = True
@@ -309,6 +313,10 @@ class Page:
     total: int | None = None
     """All messages that fit, or None where counting was not worth it."""
     suggestions: Suggestions | None = None
+    has_newer: bool = False
+    """Around a place only: whether the chat goes on behind the last message of the page."""
+    notes: tuple[str, ...] = ()
+    """How something in a query was read that may have been meant otherwise; each a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +357,8 @@ class Analysis:
     busiest_day: Count | None
     breakdowns: Mapping[str, tuple[Count, ...]]
     """``contact``, ``chat``, ``day``, ``month``, ``type`` (and more as they come), each sorted for reading."""
+    notes: tuple[str, ...] = ()
+    """Who was taken for a name that may have meant somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,3 +494,5 @@ class Status:
     gaps: Gaps = field(default_factory=Gaps)
     queue: Queue = field(default_factory=Queue)
     files: FileCounts = field(default_factory=FileCounts)
+    hidden_chats: int = 0
+    """Chats that the settings hide from whoever asks: then runs and payloads are not counted, for these are of all chats."""

@@ -1,7 +1,7 @@
-"""Archives to measure readers with: the synthetic account as a sync leaves it, and sixteen times as much of it.
+"""Archives to measure readers with: the synthetic account as a sync leaves it, and sixteen or eighty times as much of it.
 
-The large one is written straight into the tables, with the index rows that the store would have made, because receiving a
-million messages takes a minute; it is kept in the temporary folder until the account, the schema or the folding changes.
+The large ones are written straight into the tables, with the index rows that the store would have made, because receiving a
+million messages takes a minute; they are kept in the temporary folder until the account, the schema or the folding changes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGE: Final = 1_000_000
-COPIES: Final = 16
-PEOPLE: Final = 4
-"""Copies of the people and their chats; each chat then holds what `COPIES` / `PEOPLE` chats of the account hold."""
+LARGEST: Final = 5_000_000
+_COPIES: Final = {LARGE: 16, LARGEST: 80}
+_A_CHAT: Final = 4
+"""So many copies of a chat's messages stand in one chat; the other copies are other people's."""
 _SHIFT: Final = 31 * 60 + 7
 """Seconds by which one copy of a chat's messages comes after the one before."""
 
@@ -38,17 +39,18 @@ def seed_sized(folder: Path) -> Path:
     return folder
 
 
-def large(seed: Path) -> Path:
-    """The home of an archive of `LARGE` messages, made of the one in `seed`; the one made last time, if it still fits."""
-    folder = Path(tempfile.gettempdir()) / f"whatsapp-mcp-bench-{_digest(seed / DATABASE_NAME)}"
+def large(seed: Path, size: int = LARGE) -> Path:
+    """The home of an archive of `size` messages, made of the one in `seed`; the one made last time, if it still fits."""
+    folder = Path(tempfile.gettempdir()) / f"whatsapp-mcp-bench-{size}-{_digest(seed / DATABASE_NAME)}"
     path = folder / DATABASE_NAME
     if not path.exists():
         folder.mkdir(exist_ok=True)
         unfinished = folder / "unfinished.db"
         unfinished.unlink(missing_ok=True)
-        _multiply(seed / DATABASE_NAME, unfinished)
+        _multiply(seed / DATABASE_NAME, unfinished, size)
         _finish(unfinished)
         unfinished.rename(path)
+    Store(path).close()  # brings one of an earlier version up to date
     return folder
 
 
@@ -67,17 +69,17 @@ def _finish(path: Path) -> None:
         store.compact()
 
 
-def _multiply(source: Path, path: Path) -> None:
+def _multiply(source: Path, path: Path, size: int) -> None:
     Store(path).close()
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -200000")
     connection.execute("ATTACH ? AS seed", (str(source),))
     connection.execute("BEGIN")
-    for number in range(PEOPLE):
+    for number in range(_COPIES[size] // _A_CHAT):
         for statement in _PEOPLE:
             connection.execute(statement, {"n": number, "p": f"9990{number}" if number else ""})
-    _copy_messages(connection)
+    _copy_messages(connection, size)
     connection.execute(
         "UPDATE chats SET message_count = (SELECT count(*) FROM messages AS m WHERE m.chat_id = chats.chat_id),"
         " last_message_at = (SELECT max(sent_at) FROM messages AS m WHERE m.chat_id = chats.chat_id)"
@@ -109,7 +111,7 @@ _COPIED: Final = (
 )  # fmt: skip
 
 
-def _copy_messages(connection: sqlite3.Connection) -> None:
+def _copy_messages(connection: sqlite3.Connection, size: int) -> None:
     """Chat by chat, as a full sync numbers them."""
     copied = ", ".join(_COPIED)
     connection.execute(
@@ -119,7 +121,7 @@ def _copy_messages(connection: sqlite3.Connection) -> None:
         " SELECT chat_id + n % ?2 * 1000, sender_contact_id + n % ?2 * 1000, whatsapp_message_id || '-' || n, from_me, content,"
         f" message_type, sent_at + n / ?2 * ?3, {copied} FROM seed.messages CROSS JOIN copies"
         " ORDER BY n % ?2, chat_id, n / ?2, message_id LIMIT ?4",
-        (COPIES, PEOPLE, _SHIFT, LARGE),
+        (_COPIES[size], _COPIES[size] // _A_CHAT, _SHIFT, size),
     )
     connection.execute("UPDATE messages SET quoted_message_id = message_id - 1 WHERE quoted_message_id IS NOT NULL")
     connection.executemany("INSERT INTO message_index (rowid, content, attachment) VALUES (?, ?, ?)", _index_rows(connection))

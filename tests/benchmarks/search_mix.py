@@ -22,11 +22,12 @@ _PARTICLES: Final = ("ה", "ו", "ב", "ל", "מ", "ש")
 
 
 class Ask(NamedTuple):
-    """One search: its kind, the query and the filters."""
+    """One question: its kind, the words of a search and its filters, or what another method of the queries is called with."""
 
     kind: str
     query: str
     filters: dict[str, Any]
+    method: str = "search"
 
 
 class _Text(NamedTuple):
@@ -48,16 +49,21 @@ class Mix:
             (_SAMPLE,),
         )
         self._texts = [_Text(words, *rest) for text, *rest in rows if (words := re.findall(r"\w+", text))]
+        names = connection.execute("SELECT name FROM contacts WHERE name IS NOT NULL ORDER BY contact_id LIMIT ?", (_SAMPLE,))
+        self._names = [self._rng.choice((name, *name.split())) for (name,) in names]
         connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, message_index, row)")
         counted = connection.execute("SELECT term, doc FROM temp.words ORDER BY doc DESC, term").fetchall()
         self._known = {word for word, _ in counted}
         self._frequent = [spelled(word) for word, _ in counted[:EACH]]
-        self._rare = [spelled(word) for word, count in counted if count <= 32 and word.isalpha() and len(word) > 3]
+        written = [spelled(word) for word, _ in counted if word.isalpha() and len(word) > 3]
+        self._rare = written[-max(EACH, len(written) // 4) :]
 
     def asks(self) -> list[Ask]:
         """`EACH` searches of each kind, in random order."""
         asks = [Ask(kind, *draw(self)) for kind, draw in KINDS.items() for _ in range(EACH)]
         asks += [Ask("most frequent words", word, {}) for word in self._frequent]
+        asks += [Ask("a page of a chat", str(self.text().chat_id), self.page(), "read_chat") for _ in range(EACH)]
+        asks += [Ask("a name", name, {}, "find_contacts") for name in self._rng.choices(self._names, k=EACH)]
         self._rng.shuffle(asks)
         return asks
 
@@ -80,7 +86,7 @@ class Mix:
         return f'"{" ".join(words[start : start + length])}"'
 
     def rare(self) -> str:
-        """A word that few messages hold."""
+        """One of the quarter of the words that the fewest messages hold."""
         return self._rng.choice(self._rare)
 
     def missing(self) -> str:
@@ -118,6 +124,17 @@ class Mix:
         text = self.text(words)
         return " ".join(self._rng.sample(text.words, words)), self._rng.choice((text, text, self.text()))
 
+    def page(self) -> dict[str, Any]:
+        """The end of a chat, a month of it, or what stands around a date."""
+        month = self.month()
+        return self._rng.choice(({}, {"before": month}, {"around": f"{month}-14"}))
+
+    def in_chat_in_a_year(self) -> tuple[str, dict[str, Any]]:
+        """Two words of a message, in its chat and its year."""
+        query, text = self.near(2)
+        year = f"{datetime.fromtimestamp(text.sent_at, UTC):%Y}"
+        return query, {"chat": text.chat_id, "after": year, "before": year}
+
     def in_chat(self) -> tuple[str, dict[str, Any]]:
         """One or two words in a chat, half of the time between dates as well."""
         query, text = self.near(self._rng.choice((1, 2)))
@@ -148,6 +165,7 @@ KINDS: Final[dict[str, Callable[[Mix], tuple[str, dict[str, Any]]]]] = {
     "Hebrew with particles": lambda mix: (mix.hebrew(), {}),
     "beginnings, OR, -word": lambda mix: (mix.operators(), {}),
     "in a chat": Mix.in_chat,
+    "two words, a chat and dates": Mix.in_chat_in_a_year,
     "between dates": lambda mix: (mix.said(1), mix.since()),
     "by a sender": Mix.by_sender,
     "of a kind": Mix.by_kind,

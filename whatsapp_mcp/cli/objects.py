@@ -93,6 +93,7 @@ def analysis_object(analysis: Analysis, zone: ZoneInfo) -> dict[str, Any]:
         "breakdowns": {title: [_count(one) for one in counts] for title, counts in analysis.breakdowns.items()},
         "interval": interval_object(analysis.interval, zone),
         "coverage": coverage_object(analysis.coverage, zone),
+        "notes": list(analysis.notes),
     }
 
 

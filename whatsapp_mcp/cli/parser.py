@@ -138,18 +138,28 @@ def _add_overviews(commands: _Commands) -> None:
 def _add_messages(commands: _Commands) -> None:
     read = commands.add("read", "reading.read", "read a chat")
     read.add_argument("chat", metavar="CHAT", help=_CHAT)
-    read.add_argument("--around", metavar="HANDLE", help="the messages around this one, e.g. m1234")
+    read.add_argument("--around", metavar="PLACE", help="the messages around a message, e.g. m1234, or a date")
     _dates(read)
     _page(read)
     search = commands.add("search", "reading.search", "search all messages")
-    search.add_argument("query", metavar="QUERY", help='words that must all occur; "…" a phrase; OR; -word; word*; "" lists')
+    search.add_argument(
+        "query", metavar="QUERY", help='words; "…" a phrase; OR; -word; word*; from:, in:, has:, is:, after:, before:'
+    )
     search.add_argument("--chat", metavar="CHAT", help=_CHAT)
     search.add_argument("--sender", metavar="SENDER", help="a person's name, number or id, or me")
     search.add_argument("--kind", action="append", metavar="TYPE", default=[], help="image, voice, …; may be repeated")
+    search.add_argument("--state", action="append", metavar="STATE", default=[], help="edited, deleted, …; may be repeated")
     search.add_argument("--order", choices=ORDERS, default="relevance", help="(default: relevance)")
     search.add_argument("--context", type=_count, default=0, metavar="N", help="show N messages before and after each hit")
     _dates(search)
     _page(search)
+    catch_up = commands.add("catch-up", "recalling.catch_up", "what happened since a time, the most important chats first")
+    catch_up.add_argument("since", metavar="SINCE", help="yesterday, last week, 2025-08-14, …")
+    catch_up.add_argument("--chat", metavar="CHAT", help=_CHAT)
+    catch_up.add_argument("--token-budget", type=_count, metavar="N", help="how much to tell, in tokens (default: 8000)")
+    quote = commands.add("verify-quote", "recalling.verify_quote", "check whether a message really says a sentence")
+    quote.add_argument("message", metavar="MESSAGE", help="its handle, e.g. m1234")
+    quote.add_argument("quote", metavar="QUOTE", help="the sentence, as it is to be cited")
     export = commands.add("export", "reading.export", "write a chat to a file in the archive's exports folder")
     export.add_argument("chat", metavar="CHAT", help=_CHAT)
     export.add_argument("--format", choices=tuple(RENDERERS), default="txt", help="(default: txt)")
@@ -170,6 +180,7 @@ def _add_trust(commands: _Commands) -> None:
     verify.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a backup's folder, to be checked instead")
     _add_media(commands)
     commands.add("rebuild", "writing.rebuild", "make messages and index anew from the stored payloads")
+    commands.add("index", "indexing.index", "read what messages mean, where searches find by meaning too")
     _add_keeping(commands)
 
 

@@ -6,6 +6,8 @@ import logging
 import shutil
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.cli.terminal import many
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
@@ -56,6 +58,22 @@ class ProgressLine:
         if self._open:
             print(file=self._stream, flush=True)
             self._open = False
+
+
+def counted(stream: TextIO, monotonic: Callable[[], float], what: str) -> Callable[[int, int], None]:
+    """Shows how many of how many of `what` (one of them, as a word) are done."""
+    due = monotonic() + _ELSEWHERE
+
+    def show(done: int, total: int) -> None:
+        nonlocal due
+        if stream.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r{bar(done, total)} {done:,} of {many(total, what)}", end=end, file=stream, flush=True)
+        elif monotonic() >= due:
+            due = monotonic() + _ELSEWHERE
+            print(f"{done:,} of {many(total, what)} read", file=stream, flush=True)
+
+    return show
 
 
 def bar(done: int, total: int) -> str:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
+    from whatsapp_mcp.app import Archive
     from whatsapp_mcp.cli.run import Command
-    from whatsapp_mcp.views import Analysis, Coverage, FileCounts, Page, RunView, Status
+    from whatsapp_mcp.views import Analysis, ChatView, Coverage, FileCounts, Page, RunView, Status
 
 _LABELS: Final = ("Gaps", "Listening", "Suspicion")
 _ERROR: Final = 1_000
@@ -50,6 +51,7 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
     if any((found.files.pending, found.files.stored, found.files.expired, found.files.failed, found.files.skipped)):
         yield f"Files        {files_line(found.files)}"
     yield f"Complete     {covered.complete:,} of {covered.chats:,} chats{_incomplete(covered)}"
+    yield from _assistants_lines(command)
     yield f"Last synced  {moment(synced_until(covered), zone) or 'never'}"
     if found.unreadable:
         yield f"Unreadable   {found.unreadable:,} items of {found.payloads:,} payloads are kept, and not understood"
@@ -67,6 +69,22 @@ def _status_lines(command: Command, found: Status, zone: ZoneInfo) -> Iterable[s
         yield f"{label:<12} {told}" if label in _LABELS else f"{'':<13}{line}"
     if covered.note:
         yield covered.note
+
+
+def _assistants_lines(command: Command) -> Iterable[str]:
+    """What assistants do not see, and where it stands what they read: for the owner, who sees everything."""
+    archive = command.archive.for_assistants()
+    if archive.sight is not None:
+        yield f"Hidden       {_hidden(archive)}"
+    if archive.settings.access_log:
+        yield f"Access log   {archive.home / 'logs' / 'access-<day>.log'} says what assistants read"
+
+
+def _hidden(archive: Archive) -> str:
+    hidden = archive.hidden()
+    count, idle = len(hidden.chats), (*hidden.without_chat, *hidden.ambiguous)
+    chats = f"{count:,} chat{'' if count == 1 else 's'} from assistants"
+    return f"{chats}; without effect: {', '.join(map(literal, idle))} (see doctor)" if idle else chats
 
 
 def files_line(files: FileCounts) -> str:
@@ -110,7 +128,7 @@ def chats(command: Command) -> int:
         (
             (
                 chat.party.id,
-                chat.party.name,
+                _with_former(chat, args.query),
                 chat.kind,
                 chat.message_count,
                 moment(chat.last_message_at, zone),
@@ -123,6 +141,13 @@ def chats(command: Command) -> int:
     if not found:
         say(_no_chat(command, args.query))
     return 0
+
+
+def _with_former(chat: ChatView, query: str | None) -> str:
+    """The chat's name; in answer to a name also what it was called formerly, for that may be why it stands here."""
+    if not query or not chat.former_names:
+        return chat.party.name
+    return f"{chat.party.name} (formerly {', '.join(chat.former_names[:3])})"
 
 
 def _no_chat(command: Command, query: str | None) -> str:
@@ -150,12 +175,13 @@ def search(command: Command) -> int:
         after=args.after,
         before=args.before,
         kinds=tuple(args.kind),
+        states=tuple(args.state),
         order=args.order,
         context=args.context,
         limit=args.limit,
         cursor=args.cursor,
     )
-    return _show_page(command, page, several_chats=True)
+    return _show_page(command, page, several_chats=args.chat is None)
 
 
 def _show_page(command: Command, page: Page, *, several_chats: bool) -> int:
@@ -167,7 +193,7 @@ def _show_page(command: Command, page: Page, *, several_chats: bool) -> int:
         say_json(page_object(page, zone))
         return 0
     for line in write_lines(page.messages, Style(zone, with_chat=several_chats)):
-        say(line)
+        print(line)  # cleaned when it was written; cleaned again, our own marks would pass for somebody's imitations
     say(_page_end(page, zone))
     return 0
 
@@ -175,8 +201,10 @@ def _show_page(command: Command, page: Page, *, several_chats: bool) -> int:
 def _page_end(page: Page, zone: ZoneInfo) -> str:
     hits = sum(message.is_hit for message in page.messages)
     of_all = f" of {page.total:,}" if page.total is not None and page.total > hits else ""
-    lines = [f"{hits:,}{of_all} shown, {page.interval.text}{_go_on(page.next_cursor)}"]
+    newer = f"; newer with --around {page.messages[-1].handle}" if page.has_newer else ""
+    lines = [f"{hits:,}{of_all} shown, {page.interval.text}{_go_on(page.next_cursor)}{newer}"]
     lines.append(f"Looked through {_looked_through(page.coverage, zone)}. {page.coverage.note}".rstrip())
+    lines += page.notes
     if page.suggestions and page.suggestions.near_words:
         lines.append(f"Words that are near: {', '.join(page.suggestions.near_words)}")
     if page.suggestions and page.suggestions.months_with_hits:
@@ -218,6 +246,7 @@ def _analysis_lines(found: Analysis, zone: ZoneInfo) -> Iterable[str]:
         yield f"Busiest day: {found.busiest_day.label} with {found.busiest_day.messages:,} messages"
     if found.coverage.note:
         yield found.coverage.note
+    yield from found.notes
     if not found.messages:
         yield f"Looked through {_looked_through(found.coverage, zone)}. Try a wider interval, or without --chat and --contact."
 

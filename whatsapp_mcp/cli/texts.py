@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from whatsapp_mcp.cli.listening import listener_is_running
-from whatsapp_mcp.cli.progress import bar
+from whatsapp_mcp.cli.progress import counted
 from whatsapp_mcp.cli.terminal import many, say, say_json
 from whatsapp_mcp.errors import UsageError, WriterRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from whatsapp_mcp.cli.run import Command
     from whatsapp_mcp.media.texts import TextOutcome
 
 _log = logging.getLogger(__name__)
-_EVERY: Final = 5.0
 
 
 def text(command: Command) -> int:
@@ -29,7 +28,7 @@ def text(command: Command) -> int:
     archive, args = command.archive, command.args
     if not archive.database.exists():
         raise UsageError("There is no archive yet.", advice="Begin with a full sync: `whatsapp-mcp sync full`.")
-    shown = _shown(archive.clock.monotonic)
+    shown = counted(sys.stderr, archive.clock.monotonic, "file")
     try:
         outcome = read_texts(archive, limit=args.limit, again=args.again, report=shown)
     except WriterRunning as error:
@@ -60,20 +59,3 @@ def _lines(outcome: TextOutcome) -> Iterator[str]:
     yield from outcome.notes
     if outcome.left:
         yield f"Left for the next run: {many(outcome.left, 'file')}."
-
-
-def _shown(monotonic: Callable[[], float]) -> Callable[[int, int], None]:
-    """Prints how far it is: a bar on a terminal, elsewhere a line every few seconds."""
-    stream, due = sys.stderr, monotonic() + _EVERY
-
-    def show(done: int, total: int) -> None:
-        nonlocal due
-        if stream.isatty():
-            print(
-                f"\r{bar(done, total)} {done:,} of {total:,} files", end="\n" if done == total else "", file=stream, flush=True
-            )
-        elif monotonic() >= due:
-            due = monotonic() + _EVERY
-            print(f"{done:,} of {many(total, 'file')} read", file=stream, flush=True)
-
-    return show

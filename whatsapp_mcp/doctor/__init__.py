@@ -18,8 +18,10 @@ from whatsapp_mcp.doctor.computer import (
     check_files,
     check_folder,
     check_gaps,
+    check_hidden,
     check_left_behind,
     check_lock,
+    check_meaning,
     check_rights,
     check_settings,
 )
@@ -52,9 +54,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WANTED_OFF", "WANTED_ON", "Check", "Level", "check_backups", "check_consumers", "check_database", "check_disk",
-    "check_env_files", "check_files", "check_flags", "check_folder", "check_gaps", "check_last_sync", "check_left_behind",
-    "check_lock", "check_mail", "check_outbox", "check_rights", "check_schedule", "check_scheduler", "check_settings",
-    "check_state", "check_times", "check_waiting", "check_webhook", "examine", "mend",
+    "check_env_files", "check_files", "check_flags", "check_folder", "check_gaps", "check_hidden", "check_last_sync",
+    "check_left_behind", "check_lock", "check_mail",
+    "check_meaning", "check_outbox", "check_rights", "check_schedule", "check_scheduler",
+    "check_settings", "check_state", "check_times", "check_waiting", "check_webhook", "examine", "mend",
 ]  # fmt: skip
 
 
@@ -73,6 +76,8 @@ def examine(archive: Archive) -> Iterator[Check]:
     yield from look(lambda: check_disk(home), "disk")
     yield from found
     yield from look(lambda: check_lock(home), "lock")
+    yield from look(lambda: check_hidden(archive), "hidden chats") if status else ()
+    yield from look(lambda: check_meaning(archive), "meaning") if status else ()
     yield from check_gaps(status) if status else ()
     yield from check_files(status.files, settings) if status else ()
     yield from look(lambda: check_webhook(settings, status), "webhook")

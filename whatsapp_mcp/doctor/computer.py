@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,8 @@ from whatsapp_mcp.config import NAMES
 from whatsapp_mcp.doctor.check import Check, failed
 from whatsapp_mcp.doctor.mending import is_open_to_others, left_behind, wrong_rights
 from whatsapp_mcp.errors import SettingsError, WriterRunning
+from whatsapp_mcp.search.meaning import Meaning
+from whatsapp_mcp.store.meanings import stale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +46,50 @@ def check_settings(settings: Settings) -> list[Check]:
     zone: Level = "warn" if settings.zone_is_guess else "ok"
     advice = "Set WHATSAPP_MCP_TIMEZONE, e.g. to Europe/Madrid." if settings.zone_is_guess else ""
     return [*checks, Check("time zone", zone, f"Dates are read and shown in {settings.timezone.key}.", advice)]
+
+
+def check_hidden(archive: Archive) -> list[Check]:
+    """What the settings hide from assistants, and which of their entries do nothing."""
+    settings = archive.settings
+    if not (settings.hidden_chats or settings.shown_chats):
+        return []
+    hidden = archive.for_assistants().hidden()
+    count = len(hidden.chats)
+    told = (
+        (
+            hidden.without_chat,
+            "fits no chat",
+            "Correct it, unless the chat is still to come: it is hidden or shown from then on.",
+        ),
+        (hidden.ambiguous, "fits several chats, so none of them is shown", "Write the id instead: `whatsapp-mcp chats`."),
+    )
+    checks = [
+        Check("hidden chats", "warn", f"The entry {json.dumps(entry, ensure_ascii=False)} {what}.", advice)
+        for entries, what, advice in told for entry in entries
+    ]  # fmt: skip
+    checks += [_by_sound(*found) for found in hidden.by_sound]
+    return [Check("hidden chats", "ok", f"Assistants do not see {count:,} chat{'' if count == 1 else 's'}."), *checks]
+
+
+def _by_sound(entry: str, chat: int, name: str) -> Check:
+    quoted = [json.dumps(text, ensure_ascii=False) for text in (entry, name)]
+    said = f"The entry {quoted[0]} also hides the chat {quoted[1]} (id {chat}), whose name sounds like it."
+    return Check("hidden chats", "ok", said, "If another chat is meant, write that one's id instead: `whatsapp-mcp chats`.")
+
+
+def check_meaning(archive: Archive) -> list[Check]:
+    """Where searches find by meaning too: its library is there, and all messages are known to it."""
+    meaning = Meaning()
+    if not archive.settings.semantic:
+        return []
+    if not meaning.is_there:
+        said = "Searches are to find by meaning too, but the library for it is not installed; they go on without."
+        return [Check("meaning", "warn", said, 'Run: pip install "whatsapp-mcp[semantic]"')]
+    with archive.reader() as reader:
+        if stale(reader.connection, meaning.name):
+            said = "Searches find by meaning too, but not all messages are read for it yet."
+            return [Check("meaning", "warn", said, "Run `whatsapp-mcp index`; each sync also goes on with it.")]
+    return [Check("meaning", "ok", "Searches find by meaning too, and all messages are read for it.")]
 
 
 def check_env_files(settings: Settings) -> list[Check]:

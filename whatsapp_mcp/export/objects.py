@@ -58,7 +58,7 @@ def message_object(message: MessageView, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def page_object(page: Page, zone: ZoneInfo) -> dict[str, Any]:
-    """A page: ``messages``, ``next_cursor``, ``interval``, ``coverage``, and ``total`` and ``suggestions`` where known."""
+    """A page: ``messages``, ``next_cursor``, ``interval``, ``coverage``; ``total``, ``notes``, ``suggestions`` where known."""
     shown: dict[str, Any] = {
         "messages": [message_object(message, zone) for message in page.messages],
         "next_cursor": page.next_cursor,
@@ -67,6 +67,8 @@ def page_object(page: Page, zone: ZoneInfo) -> dict[str, Any]:
     }
     if page.total is not None:
         shown["total"] = page.total
+    if page.notes:
+        shown["notes"] = list(page.notes)
     if page.suggestions is not None:
         shown["suggestions"] = suggestions_object(page.suggestions)
     return shown

@@ -9,23 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp import dates
+from whatsapp_mcp.errors import UsageError
 from whatsapp_mcp.queries import (
+    asking,
+    catching_up,
     chats,
     counting,
     coverage,
     files,
+    hiding,
     history,
     listener,
     measures,
     messages,
     people,
+    places,
+    quoting,
     reading,
     reporting,
     searching,
     status,
 )
+from whatsapp_mcp.queries.catching_up import CaughtUp
 from whatsapp_mcp.queries.database import Database
 from whatsapp_mcp.queries.filters import Filters
+from whatsapp_mcp.queries.noting import note_chats
+from whatsapp_mcp.queries.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,9 +44,12 @@ if TYPE_CHECKING:
     from whatsapp_mcp.clock import Clock
     from whatsapp_mcp.queries.counting import Numbers
     from whatsapp_mcp.queries.files import FileReport
+    from whatsapp_mcp.queries.hiding import Hidden, Sight
     from whatsapp_mcp.queries.measured import CallsView, History, Now, SizeView
     from whatsapp_mcp.queries.people import Reference
+    from whatsapp_mcp.queries.quoting import Checked
     from whatsapp_mcp.queries.reporting import Arrivals
+    from whatsapp_mcp.search.meaning import Meaning
     from whatsapp_mcp.views import (
         ChatView,
         ContactView,
@@ -64,11 +76,17 @@ class Queries:
     `UsageError` (`NotFound`, `Ambiguous`) with what to do when the question cannot be meant.
     """
 
-    def __init__(self, path: Path, *, zone: ZoneInfo, clock: Clock) -> None:
-        """Answer from the database at `path`, reading dates in `zone`; opens nothing yet."""
-        self.database = Database(path)
+    def __init__(
+        self, path: Path, *, zone: ZoneInfo, clock: Clock, sight: Sight | None = None, meaning: Meaning | None = None
+    ) -> None:
+        """Answer from the database at `path`, reading dates in `zone`; with a `sight` of it only what that lets be seen.
+
+        With a `meaning`, searches by relevance also find by it.
+        """
+        self.database = Database(path, sight)
         self.zone = zone
         self.clock = clock
+        self._meaning = meaning
 
     def close(self) -> None:
         """Close idle connections; asking again opens new ones."""
@@ -77,7 +95,9 @@ class Queries:
     def find_chat(self, chat: Reference) -> Party:
         """The one chat that a name, phone number or id means."""
         with self.database.reading() as connection:
-            return people.find(connection, chat, "chat", self.zone)
+            found = people.find(connection, chat, "chat", self.zone)
+            note_chats([found.id])
+            return found
 
     def find_contact(self, contact: Reference) -> Party:
         """The one person that a name, phone number or id means; ``me`` is the account's owner."""
@@ -105,6 +125,16 @@ class Queries:
         """Everybody whose name or number fits, the best fits first."""
         with self.database.reading() as connection:
             return chats.find_contacts(connection, query, limit)
+
+    def names_like(self, typed: str, kind: Literal["chat", "contact"], limit: int = 50) -> tuple[Party, ...]:
+        """Chats or people whose names may be meant by what was typed so far, in any script; the best fits first."""
+        with self.database.reading() as connection:
+            return chats.names_like(connection, typed, kind, limit)
+
+    def people_of(self, group: str, limit: int = 20) -> tuple[tuple[Party, ...], tuple[ContactView, ...], int]:
+        """The groups that are called so, a page of the people in them, and how many these are; all empty where none is."""
+        with self.database.reading() as connection:
+            return chats.people_of(connection, group, limit)
 
     def nearest(self, text: str, kind: Literal["chat", "contact"]) -> tuple[str, ...]:
         """The names of chats or people that are spelled most like `text`, at most three."""
@@ -153,21 +183,21 @@ class Queries:
 
     def search(
         self, query: str, *, chat: Reference | None = None, sender: Reference | None = None, after: str | None = None,
-        before: str | None = None, kinds: Sequence[str] = (), order: str = "relevance", context: int = 0, limit: int = 20,
-        cursor: str | None = None,
+        before: str | None = None, kinds: Sequence[str] = (), states: Sequence[str] = (), order: str = "relevance",
+        context: int = 0, limit: int = 20, cursor: str | None = None,
     ) -> Page:  # fmt: skip
         """A page of hits in the asked order (``relevance``, ``newest``, ``oldest``), each with a snippet.
 
         `context` adds so many messages before and after each hit. Without a hit the page's suggestions say what to try.
         """
         with self.database.reading() as connection:
-            asked = searching.Asked(
+            asked = asking.Asked(
                 query,
                 None if chat is None else people.find(connection, chat, "chat", self.zone),
                 None if sender is None else people.find(connection, sender, "contact", self.zone),
-                after, before, searching.checked_kinds(kinds), order, context, limit, cursor,
+                after, before, asking.checked_kinds(kinds), order, context, limit, cursor, asking.checked_states(states),
             )  # fmt: skip
-            return searching.search(connection, asked, zone=self.zone, now=self.clock.now())
+            return searching.search(connection, asked, zone=self.zone, now=self.clock.now(), meaning=self._meaning)
 
     def get_message(self, handle: int | str) -> MessageView:
         """The message of a handle (``m123``, ``123``) or of WhatsApp's message id."""
@@ -179,10 +209,57 @@ class Queries:
         with self.database.reading() as connection:
             return messages.text_of(connection, sha256)
 
+    def catch_up(self, since: str, chat: Reference | None = None) -> CaughtUp:
+        """Every chat with messages since a date or time, those that matter most to the owner first.
+
+        Raises `UsageError` without a time: all of the past is nothing to catch up with.
+        """
+        if not since.strip():
+            raise UsageError("No time is given.", advice="Say since when, such as yesterday or 2025-08-14.")
+        interval = self.interval(since, None)
+        with self.database.reading() as connection:
+            party = None if chat is None else people.find(connection, chat, "chat", self.zone)
+            only = None if party is None else party.id
+            found = catching_up.activities(connection, interval, only)
+            note_chats([one.chat.id for one in found])
+            covered = coverage.coverage(connection, self.zone, chat_id=only, interval=interval)
+            return CaughtUp(interval, covered, tuple(found), party.note if party else "")
+
+    def verify_quote(self, message: int | str, quote: str) -> Checked:
+        """Whether the sender of a message (see `get_message`) wrote `quote` there, and where else it stands if not."""
+        with self.database.reading() as connection:
+            return quoting.check(connection, message, quote)
+
     def get_messages(self, ids: Sequence[int]) -> list[MessageView]:
         """The messages with these ids, in the order given; unknown ones are left out."""
         with self.database.reading() as connection:
             return messages.by_ids(connection, ids)
+
+    def months(self, chat: Reference | None = None) -> tuple[str, ...]:
+        """The months in which there are messages, like ``2025-08``, the newest first."""
+        with self.database.reading() as connection:
+            party = None if chat is None else people.find(connection, chat, "chat", self.zone)
+            return places.months(connection, None if party is None else party.id, self.zone)
+
+    def recent_contacts(self, limit: int = 50) -> tuple[Party, ...]:
+        """The people of the most recently active private chats, the latest first."""
+        with self.database.reading() as connection:
+            return places.recent_people(connection, limit)
+
+    def after_chat(self, chat: Reference) -> str:
+        """The cursor of `list_chats` that leads to what stands after `chat` in the list of all chats."""
+        with self.database.reading() as connection:
+            return places.after_chat(connection, people.find(connection, chat, "chat", self.zone))
+
+    def before_message(self, chat: Reference, month: str, message: int) -> str:
+        """The cursor of `read_chat`, asked with `month` as `after` and `before`, that leads to what came before `message`."""
+        with self.database.reading() as connection:
+            party = people.find(connection, chat, "chat", self.zone)
+            return places.before_message(connection, party, month, message, zone=self.zone, now=self.clock.now())
+
+    def watch(self) -> Watch:
+        """A look-out for new messages, to be closed by whoever asks for it."""
+        return Watch(self.database)
 
     def iter_messages(self, chat: Reference, after: str | None = None, before: str | None = None) -> Iterator[MessageView]:
         """Every message of a chat in ascending time, some hundreds in memory at a time; one state of the archive throughout."""
@@ -231,6 +308,7 @@ class Queries:
                 end=interval.end,
                 with_contact=None if contact is None else people.find(connection, contact, "contact", self.zone).id,
             )
+            note_chats([] if filters.chat_id is None else [filters.chat_id])
             return counting.count(connection, filters, units, interval=interval, zone=self.zone)
 
     def interval(self, after: str | None, before: str | None) -> Interval:
@@ -261,6 +339,11 @@ class Queries:
         """The archive in numbers, for programs that watch over it."""
         with self.database.reading() as connection:
             return measures.at_this_moment(connection, self.database.size(), int(self.clock.now()))
+
+    def hidden(self, sight: Sight) -> Hidden:
+        """What `sight` comes to in this archive, entries without effect included."""
+        with self.database.reading() as connection:
+            return hiding.find(connection, sight)
 
     def schema_text(self) -> str:
         """The tables as SQL with what one must know to query them."""

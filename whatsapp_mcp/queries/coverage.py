@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.queries import gaps
+from whatsapp_mcp.queries.database import hidden_in, remembered
+from whatsapp_mcp.queries.hiding import told
 from whatsapp_mcp.views import Coverage, Hole, Interval
 
 if TYPE_CHECKING:
@@ -31,6 +33,18 @@ def coverage(
     A chat that no sync knows of counts as pending as soon as anything was synced; in an archive that was only imported it
     does not. Statuses (stories) and channels are no chats with a history.
     """
+    known = (
+        remembered(connection, "coverage", lambda: _known(connection, None))  # in thousands of chats it takes 20 ms
+        if chat_id is None
+        else _known(connection, chat_id)
+    )
+    note = _note(known, interval, zone, is_one=chat_id is not None)
+    hidden = told(hidden_in(connection)) if chat_id is None else ""
+    return replace(known, note=f"{hidden} {note}".strip())
+
+
+def _known(connection: sqlite3.Connection, chat_id: int | None) -> Coverage:
+    """The coverage without a word about it."""
     one, values = (" WHERE ch.chat_id = ?", (chat_id,)) if chat_id is not None else ("", ())
     states = connection.execute(_STATES + one, values).fetchone()
     chats, complete, truncated, failed, pending, unknown, synced_at, messages, shrunk = states
@@ -43,10 +57,9 @@ def coverage(
         chats, complete, truncated, failed, pending + (unknown if synced else 0), oldest, newest, synced_at, messages,
         missing=sum(sum(one.open.values()) for one in lost), unobtainable=sum(one.unobtainable for one in lost), shrunk=shrunk,
     )  # fmt: skip
-    known = (
-        _of_all(bare, gaps.spans(connection)) if chat_id is None else _of_one(bare, gaps.spans(connection, chat_id), chat_id)
-    )
-    return replace(known, note=_note(known, interval, zone, is_one=chat_id is not None))
+    if chat_id is None:
+        return _of_all(bare, gaps.spans(connection))
+    return _of_one(bare, gaps.spans(connection, chat_id), chat_id)
 
 
 def _of_one(bare: Coverage, known: gaps.Spans, chat_id: int) -> Coverage:

@@ -2,7 +2,8 @@
 
 Connections are kept and lent out one at a time, so a reader finds its pages warm; each lending is one read transaction, so
 an answer made of several statements sees one state of the archive even while a sync commits. A file that was exchanged
-(restored, rebuilt elsewhere) is noticed by its inode.
+(restored, rebuilt elsewhere) is noticed by its inode. For assistants the connections show only what the settings let them see
+(`hiding`); without such settings nothing is laid over anything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from contextlib import contextmanager, suppress
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError
+from whatsapp_mcp.errors import DatabaseCorrupt, DatabaseTooNew, StorageError, UsageError
+from whatsapp_mcp.queries import hiding
 from whatsapp_mcp.schema import CHOOSE_ANOTHER, FOREIGN, NEEDED, VERSION, is_foreign, lenient_text, version_of
 
 if TYPE_CHECKING:
@@ -34,10 +36,12 @@ _Identity = tuple[int, int]
 class Database:
     """One database file for any number of reading threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Remember where it is; nothing is opened yet."""
+    def __init__(self, path: Path, sight: hiding.Sight | None = None) -> None:
+        """Remember where it is, and what of it may be seen (None: everything); nothing is opened yet."""
         self.path = path
-        self._idle: list[tuple[_Identity, sqlite3.Connection]] = []
+        self._sight = sight
+        self._writers = hiding.Writers()
+        self._idle: list[tuple[_Identity, _Connection]] = []
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -50,14 +54,22 @@ class Database:
         connection = self._borrow(identity)
         try:
             connection.execute("BEGIN")
+            if self._sight is not None:
+                self._settle(connection, self._sight)
             yield connection
         except sqlite3.Error as error:
             connection.close()
             raise _foreseen(error) from error
+        except UsageError:  # an answer like any other
+            self._give_back(identity, connection)
+            raise
         except BaseException:
             connection.close()  # an abandoned iteration may have statements under way
             raise
-        connection.rollback()
+        self._give_back(identity, connection)
+
+    def _give_back(self, identity: _Identity, connection: _Connection) -> None:
+        connection.commit()  # a rollback would forget what was settled
         if len(self._idle) < _KEPT:
             self._idle.append((identity, connection))
         else:
@@ -109,35 +121,53 @@ class Database:
             raise StorageError("The archive is still empty.", advice=_NO_ARCHIVE)
         return found.st_dev, found.st_ino
 
-    def _borrow(self, identity: _Identity) -> sqlite3.Connection:
+    def _borrow(self, identity: _Identity) -> _Connection:
         while True:
             try:
                 known, connection = self._idle.pop()
             except IndexError:
-                return open_connection(self.path)
+                return _opened(self.path, _prepare if self._sight is None else _prepare_for_assistants)
             if known == identity:
                 return connection
             connection.close()
+            self._writers = hiding.Writers()  # another file has other ids
+
+    def _settle(self, connection: _Connection, sight: hiding.Sight) -> None:
+        """Settle who is hidden, unless nobody has written since; the first statement fixes the state that is read."""
+        connection.execute("SELECT 1 FROM main.chats LIMIT 1").fetchone()
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if connection.settled_at != version:
+            connection.hidden = hiding.settle(connection, sight, self._writers, connection.listed)
+            connection.settled_at = version
 
 
 class _Connection(sqlite3.Connection):
     """A connection that keeps what took long to find out."""
 
     memory: dict[str, tuple[int, Any]]
+    hidden: hiding.Hidden
+    listed: hiding.Listed
+    settled_at: int | None
 
 
-def remembered(connection: sqlite3.Connection, name: str, find: Callable[[], T]) -> T:
-    """What `find` says, asked again only after somebody has written to the database.
+def remembered(connection: sqlite3.Connection, name: str, find: Callable[[], T], *, version: int | None = None) -> T:
+    """What `find` says, asked again only after somebody has written to the database, or when `version` is another one.
 
     ``PRAGMA data_version`` changes for a connection when another one has committed (SQLite docs, "pragma data_version").
     """
     if not isinstance(connection, _Connection):
         return find()
-    version = connection.execute("PRAGMA data_version").fetchone()[0]
+    if version is None:
+        version = int(connection.execute("PRAGMA data_version").fetchone()[0])
     known = connection.memory.get(name)
     if known is None or known[0] != version:
         known = connection.memory[name] = (version, find())
     return cast("T", known[1])
+
+
+def hidden_in(connection: sqlite3.Connection) -> hiding.Hidden:
+    """What of the archive this connection does not show."""
+    return connection.hidden if isinstance(connection, _Connection) else hiding.Hidden()
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
@@ -145,7 +175,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
     return _opened(path, _prepare)
 
 
-def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> _Connection:
     try:
         return _connect(path, "mode=ro", prepare)
     except sqlite3.OperationalError as error:
@@ -161,12 +191,13 @@ def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite
         raise _foreseen(error) from error
 
 
-def _connect(path: Path, options: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+def _connect(path: Path, options: str, prepare: Callable[[sqlite3.Connection], None]) -> _Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}", uri=True, timeout=5, isolation_level=None, check_same_thread=False,
         factory=_Connection,
     )  # fmt: skip
-    connection.memory = {}
+    connection.memory, connection.settled_at = {}, None
+    connection.hidden, connection.listed = hiding.Hidden(), hiding.Listed()
     connection.text_factory = lenient_text
     try:
         prepare(connection)
@@ -177,11 +208,20 @@ def _connect(path: Path, options: str, prepare: Callable[[sqlite3.Connection], N
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    _ready(
+        connection, lambda: connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_index, row)")
+    )
+
+
+def _prepare_for_assistants(connection: sqlite3.Connection) -> None:
+    _ready(connection, lambda: hiding.prepare(connection))
+
+
+def _ready(connection: sqlite3.Connection, make: Callable[[], object]) -> None:
     _check_version(connection)
     _check_tables(connection)
-    connection.execute("PRAGMA temp_store = MEMORY")  # before the table below: changing it drops what is temporary
-    # A table of the connection's own; has to come before query_only, which forbids even that.
-    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_index, row)")
+    connection.execute("PRAGMA temp_store = MEMORY")  # before what is temporary is made: changing it drops that
+    make()  # has to come before query_only, which forbids even what is the connection's own
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import Ambiguous, NotFound, UsageError
 from whatsapp_mcp.queries.details import Details, details
+from whatsapp_mcp.queries.noting import note_messages
 from whatsapp_mcp.queries.people import CHAT_NAME, CONTACT_NAME, named
 from whatsapp_mcp.views import Location, MediaView, MessageView, Party, Quoted, ReactionView, TextView
 
@@ -52,6 +53,7 @@ def select(source: str, order: str = "") -> str:
 
 def views(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[MessageView]:
     """The views of `rows` as `select` gives them, in the same order."""
+    note_messages((row[0], row[2]) for row in rows)
     quotes = _quotes(connection, {row[12] for row in rows if row[12] is not None})
     reactions = _reactions(connection, [(row[2], row[1]) for row in rows])
     more = details(
@@ -142,6 +144,12 @@ def text_of(connection: sqlite3.Connection, sha256: str) -> TextView | None:
     return None if found is None else TextView(*found)
 
 
+def content_of(connection: sqlite3.Connection, message: int) -> str:
+    """The text of a message; empty where there is no such message."""
+    found = connection.execute("SELECT content FROM messages WHERE message_id = ?", (message,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def _quotes(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Quoted]:
     query = (
         f"SELECT m.message_id, m.whatsapp_message_id, m.from_me, c.name, {CONTACT_NAME}, m.content, m.message_type"
@@ -151,10 +159,13 @@ def _quotes(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Quo
     wanted = json.dumps(list(ids))
     if wanted == "[]":
         return {}
-    return {
-        row[0]: Quoted(row[0], row[1], YOU if row[2] and not row[3] else row[4] or "", excerpt(row[5]) or f"[{row[6]}]")
-        for row in connection.execute(query, (wanted,))
-    }
+    return {row[0]: _quoted(row) for row in connection.execute(query, (wanted,))}
+
+
+def _quoted(row: Row) -> Quoted:
+    message, whatsapp_id, from_me, name, shown, text, kind = row
+    sender = YOU if from_me and not name else shown or ""
+    return Quoted(message, whatsapp_id, sender, excerpt(text) or f"[{kind}]", bool(from_me))
 
 
 def excerpt(text: str, length: int = _EXCERPT) -> str:
@@ -186,9 +197,9 @@ def find(connection: sqlite3.Connection, handle: int | str) -> tuple[int, int, i
     if not text:
         raise UsageError("No message is named.", advice="Give its handle, such as m123.")
     matched = _HANDLE.fullmatch(text)
-    query = "SELECT message_id, chat_id, sent_at FROM messages WHERE "
-    found = connection.execute(f"{query} message_id = ?", (int(matched[1]),)).fetchall() if matched else []
-    found = found or _by_whatsapp_id(connection, query, text)
+    query = "SELECT message_id, chat_id, sent_at FROM messages WHERE message_id = ?"
+    found = connection.execute(query, (int(matched[1]),)).fetchall() if matched else []
+    found = found or _by_whatsapp_id(connection, text)
     if not found:
         raise NotFound(f"There is no message {named(text)}.", advice="Handles such as m123 stand at each message in a list.")
     if len(found) > 1:
@@ -199,13 +210,15 @@ def find(connection: sqlite3.Connection, handle: int | str) -> tuple[int, int, i
     return int(found[0][0]), int(found[0][1]), int(found[0][2])
 
 
-def _by_whatsapp_id(connection: sqlite3.Connection, query: str, text: str) -> list[Row]:
-    """One look-up for each chat: the unique index begins with the chat, and there are hundreds of those, not millions."""
-    rows = connection.execute(
-        f"{query} (chat_id, whatsapp_message_id) IN (SELECT chat_id, ?1 FROM chats) LIMIT 9",
-        (text.encode("utf-8", "replace").decode(),),
-    )
-    return rows.fetchall()
+BY_WHATSAPP_ID: Final = (
+    "SELECT message_id, chat_id, sent_at FROM chats CROSS JOIN messages USING (chat_id) WHERE whatsapp_message_id = ?"
+    " ORDER BY message_id LIMIT 9"
+)
+"""One look-up for each chat: the unique index begins with the chat, and there are hundreds of those, not millions."""
+
+
+def _by_whatsapp_id(connection: sqlite3.Connection, text: str) -> list[Row]:
+    return connection.execute(BY_WHATSAPP_ID, (text.encode("utf-8", "replace").decode(),)).fetchall()
 
 
 def streamed(connection: sqlite3.Connection, query: str, values: Sequence[object], batch: int = 500) -> Iterator[MessageView]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 HIGHEST_LIMIT: Final = 1_000
+_LIKE_A_DATE: Final = re.compile(r"\d{4}[-/.]\d")
 _OLDER: Final = "ORDER BY m.sent_at DESC, m.message_id DESC LIMIT ?"
 _NEWER: Final = "ORDER BY m.sent_at, m.message_id LIMIT ?"
 
@@ -50,8 +52,9 @@ def read(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: f
     else:
         within = dates.interval(asked.after, asked.before, zone=zone, now=now)
     if asked.around is not None and not asked.cursor:
-        found, has_more = _around(connection, asked, limit, zone=zone, now=now)
+        found, has_more, has_newer = _around(connection, asked, limit, zone=zone, now=now)
     else:
+        has_newer = False
         found = _backwards(connection, asked.chat.id, within, place, limit + 1)
         has_more = len(found) > limit
         found = found[-limit:]
@@ -61,6 +64,8 @@ def read(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: f
         interval=within,
         coverage=coverage(connection, zone, chat_id=asked.chat.id, interval=within),
         total=_count(connection, asked.chat.id, within),
+        has_newer=has_newer,
+        notes=(asked.chat.note,) if asked.chat.note else (),
     )
 
 
@@ -92,17 +97,18 @@ def _backwards(
 
 def _around(
     connection: sqlite3.Connection, asked: Asked, limit: int, *, zone: ZoneInfo, now: float
-) -> tuple[list[MessageView], bool]:
-    """Half of `limit` before the place, the rest from it on; whether there are older ones."""
+) -> tuple[list[MessageView], bool, bool]:
+    """Half of `limit` before the place, the rest from it on; whether there are older ones, and newer ones."""
     sent_at, message_id = _place(connection, asked, zone=zone, now=now)
     before, values = limit // 2, (asked.chat.id, sent_at, message_id)
     query = "WHERE m.chat_id = ? AND (m.sent_at, m.message_id) {} (?, ?) {}"
-    older = connection.execute(messages.select("messages AS m", query.format("<", _OLDER)), (*values, before + 1)).fetchall()
     newer = connection.execute(
-        messages.select("messages AS m", query.format(">=", _NEWER)), (*values, limit - before)
+        messages.select("messages AS m", query.format(">=", _NEWER)), (*values, limit - before + 1)
     ).fetchall()
-    shown = [*older[:before][::-1], *newer]
-    return messages.views(connection, shown), len(older) > before
+    before = before if newer else max(1, before)  # behind the last message even a single one is the last
+    older = connection.execute(messages.select("messages AS m", query.format("<", _OLDER)), (*values, before + 1)).fetchall()
+    shown = [*older[:before][::-1], *newer[: limit - before]]
+    return messages.views(connection, shown), len(older) > before, len(newer) > limit - before
 
 
 def _place(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: float) -> tuple[int, int]:
@@ -113,8 +119,8 @@ def _place(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now:
     except NotFound as missing:
         try:
             return dates.parse(around, zone=zone, now=now).start, 0
-        except UsageError:
-            raise missing from None
+        except UsageError as no_date:
+            raise no_date if _LIKE_A_DATE.match(around.strip()) else missing from None
     if chat != asked.chat.id:
         raise NotFound(
             f"The message m{message_id} is not in this chat but in chat {chat}.", advice=f"Read chat {chat} around it."

@@ -4,8 +4,8 @@ What SQLite 3.40 costs in µs stands below, measured in an archive of a million 
 
 - Filters that an index knows (chat, dates) are gathered when they leave few messages, and the matches looked up among them.
   Their lowest and highest id bound the matches that FTS5 has to walk at all: of a chat that was fetched at once, its own.
-- Else every match is joined with its message and scored, as long as that is affordable, and whenever it is unknown how far
-  back a window would have to reach (a sender, kinds of files).
+- Else every match is joined with its message and scored, as long as that is affordable, and until it is dear where it is
+  unknown how far back a window would have to reach (a sender, kinds of files).
 - Very frequent words: only the newest messages within the filters are taken, as many as make enough matches likely, and the
   matches among them scored. The window is widened until a page is full, or until looking at everything costs no more.
 """
@@ -13,6 +13,7 @@ What SQLite 3.40 costs in µs stands below, measured in an archive of a million 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SCORE: Final = 1.3
 AFFORDABLE: Final = 8_000.0
 """As long as scoring everything takes less, everything is scored."""
 
+_DEAR: Final = 200_000.0
+"""What takes more is looked for among the newest `_WIDEST` messages first, also where nobody knows how many of them fit."""
 _WANTED: Final = 300
 """Matches to rank of a very frequent word: fifteen pages of the usual length."""
 _MOST_GATHERED: Final = 20_000
@@ -39,6 +42,7 @@ _MOST_GATHERED: Final = 20_000
 _NARROWEST: Final = 2_000
 _WIDEST: Final = 200_000
 _WIDER: Final = 8
+_FOR_SPARSE: Final = (_WIDEST // _WIDER, _WIDEST)
 _LAST_ID: Final = 2**62
 
 
@@ -86,9 +90,16 @@ def is_best_gathered(size: int | None, matches: int) -> bool:
 def scopes(connection: sqlite3.Connection, filters: Filters, inside: Extent, matches: int) -> Iterator[Scope]:
     """What to try one after the other until a page is full; the last one holds everything."""
     everything = Scope(filters, by_window=is_best_gathered(inside.size, matches))
-    if not everything.by_window and not filters.are_sparse:
-        whole = matches * (SCORE if filters.are_open else JOIN + SCORE)
-        yield from _windows(connection, filters, windows(connection, inside, matches, wanted=_WANTED, whole=whole))
+    whole = matches * (SCORE if filters.are_open else JOIN + SCORE)
+    is_dear = filters.are_of_a_kind and (inside.size or 0) * GATHER > AFFORDABLE
+    if everything.by_window and not is_dear:
+        pass
+    elif filters.are_sparse:
+        yield from _windows(connection, filters, iter(_FOR_SPARSE if whole > _DEAR and not filters.name_somebody else ()))
+    else:
+        sizes = windows(connection, inside, matches, wanted=_WANTED, whole=whole)
+        half = (inside.size or 2 * _WIDEST) // 2  # a window that holds more is hardly cheaper than everything
+        yield from _windows(connection, filters, takewhile(lambda size: size <= half, sizes) if everything.by_window else sizes)
     yield everything
 
 

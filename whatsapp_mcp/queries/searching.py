@@ -2,151 +2,104 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp import dates
-from whatsapp_mcp.errors import UsageError
-from whatsapp_mcp.queries import cursors, messages, people, ranking, suggesting
+from whatsapp_mcp.queries import cursors, meanings, messages, ranking, suggesting
+from whatsapp_mcp.queries.asking import HIGHEST_LIMIT, understood
 from whatsapp_mcp.queries.coverage import coverage
-from whatsapp_mcp.queries.filters import Filters
-from whatsapp_mcp.records import KINDS
-from whatsapp_mcp.search.language import parse
 from whatsapp_mcp.search.snippets import hits, snippet
-from whatsapp_mcp.views import Interval, MessageView, Page, Party, Suggestions
+from whatsapp_mcp.views import MessageView, Page, Suggestions
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    from whatsapp_mcp.queries.asking import Asked, Wanted
     from whatsapp_mcp.search.language import Query
+    from whatsapp_mcp.search.meaning import Meaning
 
-ORDERS: Final = ("relevance", "newest", "oldest")
-HIGHEST_LIMIT: Final = 200
-HIGHEST_CONTEXT: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A search as it was asked, with names already resolved."""
-
-    query: str
-    chat: Party | None
-    sender: Party | None
-    after: str | None
-    before: str | None
-    kinds: tuple[str, ...]
-    order: str
-    context: int
-    limit: int
-    cursor: str | None
-
-    @property
-    def filters(self) -> tuple[object, ...]:
-        """What a cursor is bound to."""
-        return (
-            "search", self.query, self.chat and self.chat.id, self.sender and self.sender.id, self.after or "",
-            self.before or "", self.kinds, self.order,
-        )  # fmt: skip
-
-    @property
-    def has_filters(self) -> bool:
-        """Whether anything beside the words says what is wanted."""
-        return bool(self.chat or self.sender or self.after or self.before or self.kinds)
+_CONVERSATION: Final = 30 * 60
+"""Seconds between two hits of one conversation at most."""
 
 
-def search(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: float) -> Page:
+def search(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: float, meaning: Meaning | None = None) -> Page:
     """The hits of one page; an empty query lists what the filters leave, in order of time, the newest first.
 
     Raises `UsageError` for a query without words and without filters, and for filters that cannot be meant.
     """
-    query = _query(connection, asked)
     limit = cursors.checked_limit(asked.limit, HIGHEST_LIMIT)
-    _check(asked)
+    wanted = understood(connection, asked, zone=zone, now=now)
     place: tuple[int | None, ...] = ()
     if asked.cursor:
-        start, end, *rest = cursors.decode(asked.cursor, asked.filters, 5 if query and asked.order == "relevance" else 4)
+        is_ranked = wanted.query is not None and asked.order == "relevance"
+        start, end, *rest = cursors.decode(asked.cursor, asked.filters, 6 if is_ranked else 4)
         within, place = dates.resolved(start, end, zone=zone), tuple(rest)
-    else:
-        within = dates.interval(asked.after, asked.before, zone=zone, now=now)
-    filters = _filters(connection, asked, within)
-    found, position = _found(connection, asked, query, filters, limit=limit, place=place)
+        wanted = replace(wanted, within=within, filters=replace(wanted.filters, start=start, end=end))
+    found, position = _found(connection, asked, wanted, limit=limit, place=place)
+    by_words, near = found, tuple[int, ...]()
+    if meaning is not None and meanings.is_plain(asked, wanted):
+        near = meanings.beside(connection, meaning, wanted, found, limit)
+        if limit - len(near) < len(found.ids):
+            found, position = _found(connection, asked, wanted, limit=limit - len(near), place=place)
+        found = meanings.merged(found, near)
     shown = messages.by_ids(connection, found.ids)
-    shown = _with_snippets(connection, shown, query) if query else shown
+    if wanted.query:
+        shown = meanings.marked(_with_snippets(connection, shown, wanted.query), near)
+        if asked.order == "relevance":
+            shown = _by_conversation(shown, found.first_inexact)
     if asked.context:
         shown = _with_context(connection, shown, asked.context)
+    filters, within = wanted.filters, wanted.within
     return Page(
         messages=tuple(shown),
         next_cursor=cursors.encode(asked.filters, (within.start, within.end, *position)) if found.has_more else None,
         interval=within,
-        coverage=coverage(connection, zone, chat_id=asked.chat.id if asked.chat else None, interval=within),
+        coverage=coverage(connection, zone, chat_id=filters.chat_id, interval=within),
         total=found.total,
-        suggestions=_suggestions(connection, asked, query, filters, found=found, zone=zone),
+        suggestions=_suggestions(connection, asked, wanted, found=by_words, zone=zone),
+        notes=(*wanted.notes, *meanings.notes(near)),
     )
 
 
-def _query(connection: sqlite3.Connection, asked: Asked) -> Query | None:
-    """The query with the forms that somebody wrote; None where it is empty and the filters say what is wanted."""
-    query = parse(asked.query)
-    if query is not None:
-        return query.with_forms(partial(ranking.is_written, connection))
-    if asked.query.strip() or not asked.has_filters:
-        raise UsageError(
-            "The query holds no word." if asked.query.strip() else "The query is empty, and no filter says what is wanted.",
-            advice='Give a word that messages hold, such as query="invoice"; without a word use read_chat, or give '
-            'query="" with a sender, kinds or dates.',
-        )
-    return None
+def _by_conversation(found: list[MessageView], first_inexact: int) -> list[MessageView]:
+    """Hits of one conversation together, where the best of them stands; other forms stay behind the very spelling.
+
+    A conversation is what was written in one chat without a long pause. A page is grouped by itself: pages are cut by rank
+    before, so none repeats or leaves out a hit.
+    """
+    return [*_grouped(found[:first_inexact]), *_grouped(found[first_inexact:])]
 
 
-def _check(asked: Asked) -> None:
-    if asked.order not in ORDERS:
-        raise UsageError(f"There is no order {people.named(asked.order)}.", advice=f"Use {', '.join(ORDERS)}.")
-    if not 0 <= asked.context <= HIGHEST_CONTEXT:
-        raise UsageError(f"context is {asked.context}.", advice=f"Give a number from 0 to {HIGHEST_CONTEXT}.")
-
-
-def checked_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
-    """`kinds` sorted, with ``media`` spelled out; raises `UsageError` with the nearest kind for an unknown one."""
-    wanted: set[str] = set()
-    for kind in kinds:
-        if kind == "media":
-            wanted.update(messages.MEDIA_KINDS)
-        elif kind in KINDS:
-            wanted.add(kind)
-        else:
-            near = difflib.get_close_matches(kind, KINDS, n=1)
-            meant = f"Did you mean {near[0]}?" if near else f"Use {', '.join(KINDS)}, or media for all files."
-            raise UsageError(f"There is no kind {people.named(kind)} of messages.", advice=meant)
-    return tuple(sorted(wanted))
-
-
-def _filters(connection: sqlite3.Connection, asked: Asked, within: Interval) -> Filters:
-    sender = asked.sender.id if asked.sender else None
-    me = people.owner(connection) if sender is not None else None
-    is_me = me is not None and me[0] == sender
-    return Filters(
-        chat_id=asked.chat.id if asked.chat else None, start=within.start, end=within.end,
-        sender_id=None if is_me else sender, from_me=True if is_me else None, kinds=asked.kinds,
-    )  # fmt: skip
+def _grouped(found: list[MessageView]) -> list[MessageView]:
+    conversations: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for message in sorted(found, key=lambda message: (message.sent_at, message.message_id)):
+        chat = message.chat.id
+        goes_on = chat in ends and message.sent_at - ends[chat] <= _CONVERSATION
+        earlier = conversations.get(-chat) if goes_on else None
+        conversations[message.message_id] = conversations[-chat] = message.message_id if earlier is None else earlier
+        ends[chat] = message.sent_at
+    places: dict[int, int] = {}
+    for place, message in enumerate(found):
+        places.setdefault(conversations[message.message_id], place)
+    return sorted(found, key=lambda message: places[conversations[message.message_id]])
 
 
 def _found(
-    connection: sqlite3.Connection, asked: Asked, query: Query | None, filters: Filters, *,
-    limit: int, place: tuple[int | None, ...],
-) -> tuple[ranking.Found, tuple[int | None, ...]]:  # fmt: skip
+    connection: sqlite3.Connection, asked: Asked, wanted: Wanted, *, limit: int, place: tuple[int | None, ...]
+) -> tuple[ranking.Found, tuple[int | None, ...]]:
     """The hits and the position behind them."""
+    query, filters = wanted.query, wanted.filters
     if query and asked.order == "relevance":
-        newest_id, edge, offset = place or (_newest_id(connection), None, 0)
-        matching = ranking.Matching(query.match(), query.exact())
-        found = ranking.best(
-            connection, matching, filters, limit=limit, offset=max(0, offset or 0), newest_id=newest_id or 0, edge=edge
-        )
-        return found, (newest_id, found.edge, (offset or 0) + limit)
+        newest_id, edge, offset, tier = place or (_newest_id(connection), None, 0, 0)
+        matching = ranking.Matching(query.match(), query.exact(), query.others())
+        start = ranking.Place(edge, max(0, offset or 0), max(0, tier or 0))
+        found = ranking.best(connection, matching, filters, limit=limit, newest_id=newest_id or 0, place=start)
+        return found, (newest_id, *found.place)
     behind = (place[0] or 0, place[1] or 0) if place else None
     oldest_first = asked.order == "oldest"
     if query:
@@ -233,13 +186,10 @@ def _neighbourhoods(connection: sqlite3.Connection, found: Sequence[MessageView]
 
 
 def _suggestions(
-    connection: sqlite3.Connection, asked: Asked, query: Query | None, filters: Filters, *,
-    found: ranking.Found, zone: ZoneInfo,
-) -> Suggestions | None:  # fmt: skip
+    connection: sqlite3.Connection, asked: Asked, wanted: Wanted, *, found: ranking.Found, zone: ZoneInfo
+) -> Suggestions | None:
     if found.edge is not None and found.ids:
         return Suggestions(next_call=suggesting.ranked_since(found.edge, zone))
     if found.ids or asked.cursor:
         return None
-    if query is None:
-        return suggesting.without_words(connection, filters, zone)
-    return suggesting.suggestions(connection, asked.query, query, filters, zone)
+    return suggesting.suggestions(connection, wanted, zone)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.queries.coverage import coverage
+from whatsapp_mcp.queries.database import hidden_in
 from whatsapp_mcp.queries.files import file_counts
 from whatsapp_mcp.queries.gaps import gaps
+from whatsapp_mcp.queries.hiding import told_of_entries
 from whatsapp_mcp.queries.messages import MEDIA_KINDS
 from whatsapp_mcp.queries.notifications import queue
 from whatsapp_mcp.queries.people import CHAT_NAME, owner
@@ -30,7 +33,8 @@ def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int, 
     payloads = connection.execute("SELECT count(*), coalesce(sum(unreadable_count), 0) FROM payloads").fetchone()
     media = "SELECT count(*) FROM messages WHERE message_type IN (SELECT value FROM json_each(?))"
     me = owner(connection)
-    known = coverage(connection, zone)
+    known, hidden = coverage(connection, zone), hidden_in(connection)
+    known = replace(known, note=f"{known.note} {told_of_entries(hidden)}".strip())
     return Status(
         account=me[1] if me else None,
         chats=count[0],
@@ -49,6 +53,7 @@ def status(connection: sqlite3.Connection, zone: ZoneInfo, database_bytes: int, 
         gaps=gaps(connection),
         queue=queue(connection, now),
         files=file_counts(connection),
+        hidden_chats=len(hidden.chats),
     )
 
 

@@ -23,11 +23,13 @@ writes here.
 from __future__ import annotations
 
 from functools import partial
+from itertools import accumulate
 from re import MULTILINE, findall
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.schema.measures import THIRD
 from whatsapp_mcp.schema.media import FOURTH
+from whatsapp_mcp.schema.semantic import FIFTH
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-VERSION: Final = 4
+VERSION: Final = 5
 """``PRAGMA user_version`` of a database that this code writes."""
 
 DATABASE_NAME: Final = "whatsapp_chats.db"
@@ -419,7 +421,7 @@ DERIVED: Final = (
 
 _BY_VERSION: Final = tuple(
     frozenset(findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", text, MULTILINE))
-    for text in (TABLES, TABLES + SECOND, TABLES + SECOND + THIRD, TABLES + SECOND + THIRD + FOURTH)
+    for text in accumulate((TABLES, SECOND, THIRD, FOURTH, FIFTH))
 )
 
 NEEDED: Final = _BY_VERSION[-1]
@@ -470,6 +472,11 @@ def migrate(database: Database) -> None:
     def m004_media(db: Database) -> None:
         _run(db, FOURTH)
         db.execute("PRAGMA user_version = 4")
+
+    @migrations()
+    def m005_semantic(db: Database) -> None:
+        _run(db, FIFTH)
+        db.execute("PRAGMA user_version = 5")
 
     migrations.apply(database)
 

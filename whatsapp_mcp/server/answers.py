@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAME_IN_HEADER: Final = 40
 NOTE_IN_HEADER: Final = 240
+NEXT_CALL: Final = 400
+"""Long enough for every call that the archive suggests: one that is cut cannot be made."""
 _SHORTEST_NOTE: Final = 30
 CURSOR_WORDS: Final = {"older": "Older", "more": "More"}
 
@@ -41,6 +43,8 @@ class Asked:
     form: str = "text"
     onward: str = "more"
     """What the cursor leads to: a key of `CURSOR_WORDS`."""
+    address: str = ""
+    """Where a resource is read: the address of the chat's months, to which what is older is told instead of a cursor."""
     advice: str = ""
     """The next useful call where nothing was found and the page itself suggests none."""
 
@@ -147,6 +151,8 @@ def _header(asked: Asked, fitted: Fitted) -> str:
     shown = sum(message.is_hit for message in page.messages) if fitted.rows else 0
     more = page.total is not None and page.total > shown
     count = f"{shown} of {page.total:,} messages" if more else counted(shown, "message")
+    if meant := sum(message.matched_in == "meaning" for message in page.messages):
+        count += f", also by meaning ({meant})"
     facts = [asked.title, interval_text(page.interval), count, coverage_text(page.coverage, asked.zone)]
     return " · ".join(facts)
 
@@ -156,9 +162,17 @@ def footer(asked: Asked, fitted: Fitted) -> str:
     if not fitted.rows and fitted.page.messages:
         handle = next(message.handle for message in fitted.page.messages if message.is_hit)
         return f"Not one message fits into this token_budget; raise it, or read_chat around={handle} limit=1."
-    if fitted.page.next_cursor is None:
-        return ""
-    return f"{CURSOR_WORDS[asked.onward]}: cursor={fitted.page.next_cursor}"
+    page = fitted.page
+    newer = f"Newer: around={page.messages[-1].handle}" if page.has_newer and page.messages else ""
+    older = "" if page.next_cursor is None else f"{CURSOR_WORDS[asked.onward]}: {_onward(asked, page)}"
+    return "\n".join(part for part in (newer, older) if part)
+
+
+def _onward(asked: Asked, page: Page) -> str:
+    if not (asked.address and page.messages):
+        return f"cursor={page.next_cursor}"
+    oldest = page.messages[0]
+    return f"{asked.address}/{datetime.fromtimestamp(oldest.sent_at, asked.zone):%Y-%m}/before/{oldest.message_id}"
 
 
 def _with_suggestions(parts: list[str], asked: Asked, fitted: Fitted) -> str:
@@ -172,14 +186,14 @@ def _with_suggestions(parts: list[str], asked: Asked, fitted: Fitted) -> str:
 
 def _suggestions(asked: Asked, page: Page) -> list[str]:
     found = page.suggestions
-    lines = []
+    lines = [inline(note, 300) for note in page.notes]
     if found is not None and found.months_with_hits:
         months = ", ".join(f"{month}: {count}" for month, count in list(found.months_with_hits.items())[:12])
         lines.append(f"Outside this interval it is found in {months}.")
     next_call = found.next_call if found is not None else ""
     if not next_call and not page.messages:
         next_call = asked.advice
-    onward = f"Next: {inline(next_call, 200)}" if next_call else ""
+    onward = f"Next: {inline(next_call, NEXT_CALL)}" if next_call else ""
     if found is not None and found.near_words:
         # The only untrusted text of an answer without rows: words as people wrote them, which the next call may repeat.
         near = f"near words: {', '.join(inline(word, 30) for word in found.near_words[:8])}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.export.objects import coverage_object, interval_object, message_object, party_object, suggestions_object
 from whatsapp_mcp.server.answers import Asked, footer
-from whatsapp_mcp.server.fencing import clean, cleaned, fresh_mark
+from whatsapp_mcp.server.fencing import cleaned, fresh_mark
 from whatsapp_mcp.server.fitting import HEADER_CHARACTERS, characters, fit
 from whatsapp_mcp.server.lines import LONGEST_ALONE, rest_at
 
@@ -26,6 +26,7 @@ _DISPENSABLE: Final = (
     ("coverage", "spans"),
     ("coverage", "holes"),
     ("suggestions",),
+    ("notes",),
     ("coverage", "verified_at"),
     ("coverage", "known_until"),
     ("coverage", "oldest"),
@@ -62,10 +63,10 @@ def json_answer(asked: Asked, ask: Callable[[int], Page]) -> str:
     return shown
 
 
-def json_document(around: dict[str, Any], rows: list[str], closing: dict[str, Any]) -> str:
+def json_document(around: dict[str, Any], rows: list[str], closing: dict[str, Any], rows_name: str = "messages") -> str:
     """Return one JSON document with the random mark on a line before and on a line after what people wrote."""
     before = {name: value for name, value in around.items() if name != "suggestions"}
-    quoted = '"messages":[\n' + ",\n".join(rows) + "\n]"
+    quoted = f'"{rows_name}":[\n' + ",\n".join(rows) + "\n]"
     if "suggestions" in around:
         quoted += f',\n"suggestions":{compact_json(cleaned(around["suggestions"]))}'
     mark = fresh_mark(quoted)
@@ -85,6 +86,8 @@ def _around(asked: Asked, page: Page) -> dict[str, Any]:
     around["coverage"] = coverage_object(page.coverage, asked.zone, with_spans=True)
     if page.total is not None:
         around["total"] = page.total
+    if page.notes:
+        around["notes"] = list(page.notes)
     if page.suggestions is not None:
         around["suggestions"] = suggestions_object(page.suggestions)
     return around
@@ -98,8 +101,13 @@ def _remove(members: dict[str, Any], path: tuple[str, ...]) -> None:
 
 
 def _row(message: MessageView, zone: ZoneInfo, longest: int, *, is_alone: bool) -> str:
+    return compact_json(cleaned(shortened(message, zone, longest, is_alone=is_alone)))
+
+
+def shortened(message: MessageView, zone: ZoneInfo, longest: int, *, is_alone: bool = False) -> dict[str, Any]:
+    """Return a message with a text of at most `longest` characters; where it was cut it is said, and where the rest is."""
     shown = message_object(message, zone)
     if len(message.content) > longest:
-        shown["content"] = clean(message.content[:longest])
+        shown["content"] = message.content[:longest]
         shown["content_cut"] = f"part of {len(message.content)} characters: {rest_at(message, is_alone=is_alone)}"
-    return compact_json(cleaned(shown))
+    return shown

@@ -44,7 +44,10 @@ Cursor: TypeAlias = Annotated[
 Handle: TypeAlias = Annotated[AsText, Field(description='The handle that stands at a message in every answer, e.g. "m4711".')]
 OptionalHandle: TypeAlias = Annotated[
     AsText | None,
-    Field(description='Show what was said around this message: its handle, e.g. "m4711", or a date. Not with after or before.'),
+    Field(
+        description='Show what was said around this message: its handle, e.g. "m4711", or date, e.g. 2025-08-14. '
+        "Not with after or before."
+    ),
 ]
 TokenBudget: TypeAlias = Annotated[
     int | None,
@@ -62,6 +65,11 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 Kinds: TypeAlias = Annotated[
     list[Kind] | None, Field(description='Only messages of these kinds, e.g. ["document", "image"]. Default: all kinds.')
+]
+State: TypeAlias = Literal["edited", "deleted", "forwarded", "quoted", "reacted", "sent", "received", "private", "group"]
+States: TypeAlias = Annotated[
+    list[State] | None,
+    Field(description='Only messages that are all of these, e.g. ["edited"]; quoted: it answers another. Default: any.'),
 ]
 Breakdown: TypeAlias = Annotated[
     list[Literal["contact", "chat", "day", "month", "type"]] | None,

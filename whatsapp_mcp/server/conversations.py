@@ -24,6 +24,9 @@ class Reading:
     cursor: str | None = None
     limit: int = 50
     form: Literal["text", "json"] = "text"
+    tokens: int | None = None
+    address: str = ""
+    """Where a resource is read: see `Asked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Searching:
     limit: int = 20
     tokens: int | None = None
     form: Literal["text", "json"] = "text"
+    states: tuple[str, ...] = ()
 
 
 def chat_answer(archive: Archive, chat: str | int, reading: Reading) -> str:
@@ -58,9 +62,10 @@ def chat_answer(archive: Archive, chat: str | int, reading: Reading) -> str:
         chat_title(party),
         chat=party,
         limit=reading.limit,
-        tokens=DEFAULT_TOKENS,
+        tokens=reading.tokens or DEFAULT_TOKENS,
         form=reading.form,
         onward="older",
+        address=reading.address,
         advice=_nothing_read(party.id, reading),
     )
     return answer(asked, ask)
@@ -78,6 +83,7 @@ def search_answer(archive: Archive, searching: Searching) -> str:
             after=searching.after,
             before=searching.before,
             kinds=searching.kinds,
+            states=searching.states,
             order=searching.order,
             context=searching.context,
             limit=limit,

@@ -11,6 +11,7 @@ from mcp.types import Annotations, CallToolResult, ResourceLink, TextContent
 
 from whatsapp_mcp.export import Head, Request, export_chat
 from whatsapp_mcp.server.answers import chat_title, coverage_text, interval_text
+from whatsapp_mcp.server.fencing import literal
 from whatsapp_mcp.server.lines import counted, size_text
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def _text(export: Export, head: Head, done: Exported) -> str:
         files = f" and {counted(done.files, 'file')}" if done.files else "; no file of these messages is stored yet"
     nothing = "" if done.messages else "\nNext: export_chat with a wider interval, or without after and before."
     coverage = coverage_text(head.coverage, head.zone)
+    taken = f"\n{head.chat.note}" if head.chat.note else ""
     return (
         f"{chat_title(head.chat)} · {interval_text(head.interval)} · {counted(done.messages, 'message')}{files} · {coverage}\n"
-        f"Written to {done.path} ({size_text(done.size)}, {done.mime_type}).{nothing}"
+        f"Written to {literal(str(done.path), 400)} ({size_text(done.size)}, {done.mime_type}).{nothing}{taken}"
     )
 
 

@@ -54,6 +54,8 @@ class Job:
     outcome: Any = None
     error: str | None = None
     """What to tell, when it failed: one line that says what to do."""
+    is_discreet: bool = False
+    """It fetches chats that are hidden from whoever asks, so nobody is told how many messages or of which chats."""
     ended: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
@@ -103,8 +105,10 @@ class Jobs:
         """The job that runs now."""
         return self.newest if self.newest is not None and self.newest.is_running else None
 
-    async def begin(self, name: str, work: Work) -> Job:
+    async def begin(self, name: str, work: Work, *, of_one_chat: bool = False) -> Job:
         """Start `work` with the gateway and the writer's lock; returns once it holds both.
+
+        With `of_one_chat` it fetches only one that may be seen.
 
         Raises `WriterRunning` while another sync runs, here or elsewhere, and `SettingsError` without credentials.
         """
@@ -112,7 +116,7 @@ class Jobs:
             raise WriterRunning(f"A sync is running in this server ({self.running.name}).", advice=_ASK_STATUS)
         if self._tasks is None:
             raise ArchiveError("The server is shutting down.")
-        job = Job(name)
+        job = Job(name, is_discreet=self._archive.sight is not None and not of_one_chat)
         await self._tasks.start(self._run, job, work)
         self.newest = job
         return job

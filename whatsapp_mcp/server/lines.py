@@ -1,23 +1,31 @@
 """Messages as compact lines: what a model reads instead of JSON, at a fraction of the characters.
 
 A line is ``[HH:MM ]handle[ speaker:] text``. What the line before has said is left out: the hour (``:07`` keeps it), a time
-less than five minutes later, the speaker, the day and the chat (both stand in headings). Where a search shows the neighbours of
+less than five minutes later, the speaker, the day and the chat (both stand in headings); a name is told whole once, and then as
+much of it as nobody else's begins with. The handle stands whole at each message: an end of it would be cheaper, but an
+assistant that cites it would name another message. Where a search shows the neighbours of
 a hit, hits begin with ``> `` and neighbours with ``- ``. Our own remarks stand in ``⟦…⟧``, which is taken out of what people
 wrote, and every further line of a text is indented; so no message can pass for another one, for a heading or for a remark.
+
+What an answer costs is counted as a model gets it: header, headings, handles, names, remarks, fence and cursor, against what
+people wrote. Fifty messages of a group then take at most 1.5 times their texts where these have about forty letters. Handle and
+line end alone are eight letters a message, so with shorter texts it is more (``bench_reading.py``).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.server.fencing import clean, inline
+from whatsapp_mcp.server.imitations import is_like_ours, looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from whatsapp_mcp.views import CallView, MediaView, MessageView, Party, Quoted, ReactionView, VotesView
@@ -30,6 +38,9 @@ LONG_HIT: Final = 400
 
 LONGEST_ALONE: Final = 30_000
 """Characters of one text from which on no other question would show more of it."""
+
+_MORE_THAN_SHOWN: Final = 1_000
+"""So many characters are cleaned beyond four times of what is shown: cleaning makes a text shorter, but never that much."""
 
 EXCERPT: Final = 40
 VOTERS_NAMED: Final = 5
@@ -47,6 +58,9 @@ _MARKERS: Final = {
     "SWE003": "text lost: key problem",
 }
 _CALL_STATES: Final = {"pickUp": "answered", "hungUp": "not answered", "invalid": "failed"}
+_DIVIDES: Final = re.compile("[:;,]")
+_NUMBER: Final = re.compile(r"\+[0-9]{7,15}")
+_SHARED: Final = re.compile(r"([^\W\d_]{3,})\b.* \(contact ([0-9]+)\)")
 _UNITS: Final = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 
 
@@ -72,7 +86,9 @@ class Lines:
     _timed: datetime | None = None
     _speaker: int | None = None
     _sent_at: int = 0
+    _own: frozenset[int] = frozenset()
     _called: set[int] = field(default_factory=set)
+    _short: dict[int, str] = field(default_factory=dict)
     _chats: set[int] = field(default_factory=set)
 
     @classmethod
@@ -80,7 +96,9 @@ class Lines:
         """Prepare to write `messages`: settle how each speaker is called among these."""
         speakers = [message.sender for message in messages if message.sender and not message.from_me]
         on_page = frozenset(message.message_id for message in messages)
-        return cls(style, names_of(speakers), on_page, any(not message.is_hit for message in messages))
+        own = frozenset(message.sender.id for message in messages if message.from_me and message.sender)
+        with_hits = any(not message.is_hit for message in messages)
+        return cls(style, names_of(speakers), on_page, with_hits, _own=own)
 
     def write(self, message: MessageView) -> str:
         """Return the message as one or more lines, with a heading where day or chat change."""
@@ -100,7 +118,7 @@ class Lines:
             if message.sent_at < self._sent_at:  # hits by relevance: nothing of the line before can be assumed
                 self._timed = self._speaker = None
             return ""
-        named = f" · {message.chat.id} {inline(message.chat.name)}" if chat != self._chat else ""
+        named = f" · {message.chat.id} {name_in_line(message.chat.name)}" if chat != self._chat else ""
         is_short = self._day is not None and self._day.year == day.year and not self.style.with_chat
         self._day, self._chat, self._timed, self._speaker = day, chat, None, None
         return f"{day:%m-%d %a}\n" if is_short else f"{day:%Y-%m-%d %a}{named}\n"
@@ -118,11 +136,22 @@ class Lines:
             return ""
         self._speaker = speaker
         if speaker <= 0:
-            return f"{OWNER}:" if message.from_me else ""
-        name = self.names[speaker]
-        short = name if speaker not in self._called else _first_word(name, self.names.values())
+            return f"{OWNER}:" if message.from_me else _nobody(message)
+        called = self._short_name(speaker) if speaker in self._called else self.names[speaker]
         self._called.add(speaker)
-        return f"{short}:"
+        return f"{called}:"
+
+    def _short_name(self, speaker: int) -> str:
+        if speaker not in self._short:
+            self._short[speaker] = _shortest(self.names[speaker], self.names.values())
+        return self._short[speaker]
+
+    def _person(self, party: Party) -> str:
+        """How somebody is called in a remark: shortly where the lines above have named them."""
+        if party.id in self._own:
+            return OWNER
+        called = self._short_name(party.id) if party.id in self._called else self.names.get(party.id)
+        return _in_remark(called or inline(party.name, 30)) or f"contact {party.id}"
 
     def _remarks(self, message: MessageView) -> str:
         said = [
@@ -140,7 +169,8 @@ class Lines:
         if quoted.message_id in self.on_page:
             return f"↩{handle.strip()}"
         excerpt = json.dumps(inline(quoted.excerpt, EXCERPT), ensure_ascii=False) if quoted.excerpt else "an unseen message"
-        return f"↩{handle.strip()} {inline(quoted.sender)}{': ' if quoted.sender else ''}{excerpt}"
+        sender = inline(quoted.sender) if quoted.from_me else _in_remark(inline(quoted.sender))
+        return f"↩{handle.strip()} {sender}{': ' if sender else ''}{excerpt}"
 
     def _edited(self, message: MessageView) -> str:
         said = self._later("edited", message.edited_at, message.sent_at)
@@ -150,21 +180,20 @@ class Lines:
         return f"{said}, before: {json.dumps(inline(first, EXCERPT), ensure_ascii=False)}"
 
     def _votes(self, votes: Sequence[VotesView]) -> str:
-        told = (f"{inline(one.option, EXCERPT)} {len(one.voters)} ({self._some(one.voters)})" for one in votes if one.voters)
+        voted = [(_option(inline(one.option, EXCERPT)), one.voters) for one in votes if one.voters]
+        told = (f"{option} {len(voters)} ({self._some(voters)})" for option, voters in voted)
         said = "; ".join(told)
         return remark(f"votes: {said}") if said else ""
 
     def _some(self, parties: Sequence[Party]) -> str:
-        names = [self.names.get(party.id) or inline(party.name, 30) or f"contact {party.id}" for party in parties]
+        names = [self._person(party) for party in parties]
         more = len(names) - VOTERS_NAMED
         return ", ".join(names[:VOTERS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
     def _reactions(self, reactions: Sequence[ReactionView]) -> str:
         by_emoji: dict[str, list[str]] = {}
         for one in reactions:
-            name = self.names.get(one.sender.id) or inline(one.sender.name, 30)
-            short = _first_word(name, self.names.values()) if one.sender.id in self._called else name
-            by_emoji.setdefault(inline(one.emoji, 12), []).append(short)
+            by_emoji.setdefault(_reaction(inline(one.emoji, 12)), []).append(self._person(one.sender))
         return remark("; ".join(f"{emoji} {', '.join(names)}" for emoji, names in by_emoji.items()))
 
     def _later(self, what: str, moment: int | None, sent_at: int) -> str:
@@ -177,12 +206,12 @@ class Lines:
         written = _written(message)
         snippet = message.snippet if message.is_hit and len(written) > LONG_HIT and message.matched_in != "document" else None
         shown = snippet or written
-        text = clean(shown).translate(_BRACKETS).strip()
-        if len(text) > self.style.longest:
-            text = text[: self.style.longest].rstrip()
+        text = clean(shown[: _MORE_THAN_SHOWN + 4 * self.style.longest]).strip()
+        is_cut = len(text) > self.style.longest or len(shown) > _MORE_THAN_SHOWN + 4 * self.style.longest
+        if is_cut:
+            text = _without_half_a_remark(text[: self.style.longest]).rstrip()
         text = "\n  ".join(line.rstrip() for line in text.split("\n"))
-        cut = len(written) - len(shown) if snippet else len(shown) - self.style.longest
-        if cut > 0:
+        if is_cut or (snippet and len(written) > len(shown)):
             is_alone = not snippet and len(self.on_page) == 1 and self.style.longest >= LONGEST_ALONE
             text += " " + remark(f"part of {len(written):,} characters: {rest_at(message, is_alone=is_alone)}")
         return text
@@ -227,16 +256,64 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
+def name_in_line(name: str) -> str:
+    """Return the name of a chat as it may stand among facts that are divided by dots: quoted where it holds such a dot."""
+    shown = inline(name)
+    return json.dumps(shown, ensure_ascii=False) if "·" in looks(shown) else shown
+
+
 def _unmistakable(name: str) -> str:
     """Quote a name that could be read as a name and a text, or as one of our own words."""
     name = name.translate(_BRACKETS)
-    return json.dumps(name, ensure_ascii=False) if ":" in name or name == OWNER else name
+    return json.dumps(name, ensure_ascii=False) if ":" in looks(name) or is_owner(name) or is_like_ours(name) else name
 
 
-def _first_word(name: str, names: Iterable[str]) -> str:
-    first = name.split(" ", 1)[0]
-    alone = sum(other.startswith(first) for other in names) == 1
-    return first if alone and first.isalpha() and len(first) > 2 else name
+def is_owner(name: str) -> bool:
+    """Whether a name looks like what only the owner is called."""
+    return looks(name).strip().casefold() == OWNER.casefold()
+
+
+def _in_remark(name: str) -> str:
+    """Quote what could be read as more than one name, or as further words of the remark that it stands in."""
+    is_quoted = name.startswith('"') and name.endswith('"') and len(name) > 1
+    misleads = _DIVIDES.search(looks(name)) or is_owner(name)
+    return json.dumps(name, ensure_ascii=False) if misleads and not is_quoted else name
+
+
+def _option(option: str) -> str:
+    """An option of a poll as it may stand before the number of its votes."""
+    return json.dumps(option, ensure_ascii=False) if "(" in looks(option) else _in_remark(option)
+
+
+def _reaction(emoji: str) -> str:
+    """A reaction that is a word and no emoji is quoted: a remark could say it."""
+    return json.dumps(emoji, ensure_ascii=False) if any(map(str.isalpha, emoji)) else _in_remark(emoji)
+
+
+def _nobody(message: MessageView) -> str:
+    """Who wrote is not known: without a word about it the line would pass for that of whoever wrote before."""
+    return "" if message.kind == "system" else remark("unknown sender")
+
+
+def _without_half_a_remark(text: str) -> str:
+    opened = text.rfind("⟦")
+    return text[:opened] if opened > text.rfind("⟧") else text
+
+
+def _shortest(name: str, names: Collection[str]) -> str:
+    """The shortest of a name that no other begins with (a number: ends): ``Dana``, ``Dana L``, ``Dana (40)``, ``+…0043``."""
+    if _NUMBER.fullmatch(name):
+        tail = name[-4:]
+        return f"+…{tail}" if sum(other.endswith(tail) for other in names) == 1 else name
+    if shared := _SHARED.fullmatch(name):
+        short = f"{shared[1]} ({shared[2]})"
+        return name if any(other.startswith(short) for other in names) else short
+    first, _, rest = name.partition(" ")
+    if len(first) <= 2 or not first.isalpha():
+        return name
+    beginnings = [first, *(f"{first} {rest[:length]}" for length in range(1, len(rest)) if rest[:length].isalpha())]
+    alone = (short for short in beginnings if sum(other.startswith(short) for other in names) == 1 and not is_owner(short))
+    return next(alone, name)
 
 
 def _of_document(message: MessageView) -> str:

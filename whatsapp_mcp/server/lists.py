@@ -27,8 +27,10 @@ _EXTENT: Final = {
 }
 
 
-def chats_answer(archive: Archive, *, query: str | None, kind: str | None, limit: int, cursor: str | None) -> str:
-    """Answer ``list_chats``."""
+def chats_answer(
+    archive: Archive, *, query: str | None, kind: str | None, limit: int, cursor: str | None, address: str = ""
+) -> str:
+    """Answer ``list_chats``; where a resource is read, the next page is told by its `address` instead of a cursor."""
     chats, next_cursor, total = archive.queries.list_chats(query=query, kind=kind, limit=limit, cursor=cursor)
     zone = archive.settings.timezone
     asked = f" matching {literal(query)}" if query and query.strip() else ""
@@ -36,8 +38,10 @@ def chats_answer(archive: Archive, *, query: str | None, kind: str | None, limit
     lines = [f"{len(chats)} of {total} {noun}{asked} · {zone.key} · {coverage_text(archive.queries.coverage(), zone)}"]
     lines += [chat_line(chat, zone) + (formerly(chat.former_names) if asked else "") for chat in chats]
     if next_cursor is not None:
-        lines.append(f"More: cursor={next_cursor}")
-    if not chats:
+        lines.append(f"More: {address}/{chats[-1].party.id}" if address else f"More: cursor={next_cursor}")
+    if not chats and total:
+        lines.append("There are no further chats.")
+    elif not chats:
         lines += _near(archive, query or "", "chat")
         lines.append(_no_chat(query, kind))
     return "\n".join(lines)
@@ -49,13 +53,25 @@ def contacts_answer(archive: Archive, query: str) -> str:
     zone = archive.settings.timezone
     lines = [f"{counted(len(found), 'contact')} matching {literal(query)} · {coverage_text(archive.queries.coverage(), zone)}"]
     lines += [contact_line(contact) for contact in found]
-    if not found:
+    members = [] if found else _people_of(archive, query)
+    lines += members
+    if not found and not members:
         lines += _near(archive, query, "contact")
         lines.append(
             "Next: find_contact with a shorter part of the name, another spelling or the number; list_chats for groups; "
             "search_messages with the name finds where others mention it."
         )
     return "\n".join(lines)
+
+
+def _people_of(archive: Archive, query: str) -> list[str]:
+    """The people of the groups that are called so, for nobody else is."""
+    groups, people, total = archive.queries.people_of(query, limit=CONTACTS)
+    if not people:
+        return []
+    named = ", ".join(f"{group.id} {literal(group.name, 40)}" for group in groups[:GROUPS_SHOWN])
+    shown = f"{len(people)} of {total}" if total > len(people) else str(total)
+    return [f"A group is called so: {named}; {shown} of its people:", *map(contact_line, people)]
 
 
 def chat_line(chat: ChatView, zone: ZoneInfo) -> str:

@@ -93,6 +93,8 @@ def analysis_object(found: Analysis, zone: ZoneInfo) -> dict[str, Any]:
             shown[name] = _stamp(message, zone)
     if found.busiest_day is not None:
         shown["busiest_day"] = _row(found.busiest_day)
+    if found.notes:
+        shown["notes"] = list(found.notes)
     if not found.messages:
         shown["next_step"] = _nothing_counted(found)
     return cleaned(shown)
@@ -102,7 +104,7 @@ def analysis_text(found: Analysis, zone: ZoneInfo) -> str:
     """Return an analysis for reading: the totals, then one table after the other."""
     totals = f"{counted(found.messages, 'message')}: {found.sent:,} sent + {found.received:,} received"
     breadth = f"{counted(found.chats, 'chat')}, {counted(found.contacts, 'contact')}, {found.media:,} with media"
-    lines = [" · ".join((interval_text(found.interval), totals, breadth, coverage_text(found.coverage, zone)))]
+    lines = [" · ".join((interval_text(found.interval), totals, breadth, coverage_text(found.coverage, zone))), *found.notes]
     for name, message in (("first", found.first), ("last", found.last)):
         if message is not None:
             lines.append(f"{name}: {minute(message.sent_at, zone)} {message.handle} in {literal(message.chat.name)}")
@@ -119,13 +121,17 @@ def status_object(status: Status, zone: ZoneInfo, now: int, live: dict[str, Any]
     """Return a status as a JSON value (`structured.SyncStatus`); `live` is what the run in this process says of itself."""
     state = sync_state(status, now)
     runs = [_run(run, zone, now) for run in status.runs[:RUNS_SHOWN]]
+    counts = {name: getattr(status, name) for name in _COUNTED}
+    if status.hidden_chats:  # these are of all chats, and would tell of the hidden ones
+        counts = {name: count for name, count in counts.items() if name not in _OF_ALL}
+        runs = [{name: fact for name, fact in run.items() if name not in _OF_ALL} for run in runs]
     if live and runs and live.get("run_id", runs[0]["run_id"]) == runs[0]["run_id"]:
         runs[0] |= live
     shown = {
         "state": state,
         "next_step": next_step(state, status),
         **({"account": status.account} if status.account else {}),
-        **{name: getattr(status, name) for name in _COUNTED},
+        **counts,
         "coverage": coverage_object(status.coverage, zone),
         "gaps": gaps_object(status, TOOLS, lambda one: chat_gaps_object(one, zone)),
         "queue": queue_object(status.queue, zone),
@@ -149,7 +155,7 @@ def status_text(status: Status, zone: ZoneInfo, shown: dict[str, Any]) -> str:
         files_text(status.files),
         f"{counted(status.private_chats, 'private chat')}, {counted(status.groups, 'group')}",
         f"account {inline(status.account or 'not known yet')}",
-        f"{status.payloads:,} payloads, {status.unreadable} unreadable items; database {size_text(status.database_bytes)}",
+        _stored(status),
         f"Coverage ({zone.key}): {_coverage(status, zone)}",
         *gaps_lines(status, zone, TOOLS),
         *queue_lines(status.queue, zone),
@@ -223,6 +229,20 @@ def _missing(status: Status) -> str:
     )
 
 
+def _stored(status: Status) -> str:
+    database = f"database {size_text(status.database_bytes)}"
+    return (
+        database if status.hidden_chats else f"{status.payloads:,} payloads, {status.unreadable} unreadable items; {database}"
+    )
+
+
+_OF_ALL: Final = frozenset(
+    {
+        "payloads", "unreadable", "chats_total", "chats_done", "chats_failed", "messages_seen", "messages_new",
+        "messages_per_second", "seconds_left",
+    }
+)  # fmt: skip
+"""What is counted over all chats, whichever may be seen."""
 _OUR_LABELS: Final = frozenset({"day", "month", "type"})
 """Tables whose labels are ours; any other label may be what somebody calls themselves."""
 _COUNTED: Final = (
@@ -273,12 +293,13 @@ def _pace(run: RunView, now: int) -> dict[str, Any]:
 
 def _run_line(run: dict[str, Any]) -> str:
     ended = f" to {run['ended_at']}" if "ended_at" in run else ""
-    facts = [
-        f"run {run['run_id']} ({run['kind']}) {run['state']}, {run['started_at']}{ended}",
-        f"{run['chats_done']} of {run['chats_total']} chats, {run['chats_failed']} failed",
-        f"{run['messages_seen']:,} messages seen, {run['messages_new']:,} new, {run['messages_per_second']}/s",
-        f"{run['requests']} requests, {run['throttled']} throttled",
-    ]
+    facts = [f"run {run['run_id']} ({run['kind']}) {run['state']}, {run['started_at']}{ended}"]
+    if "chats_total" in run:
+        facts += [
+            f"{run['chats_done']} of {run['chats_total']} chats, {run['chats_failed']} failed",
+            f"{run['messages_seen']:,} messages seen, {run['messages_new']:,} new, {run['messages_per_second']}/s",
+        ]
+    facts.append(f"{run['requests']} requests, {run['throttled']} throttled")
     if "seconds_left" in run:
         facts.append(f"about {run['seconds_left']} s left")
     if "last_error" in run:

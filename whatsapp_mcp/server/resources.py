@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from whatsapp_mcp.errors import NotFound
+from whatsapp_mcp.server.fencing import clean, cleaned, fence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,15 @@ TEXT_BYTES: Final = 700_000
 ANSWER_BYTES: Final = 950_000
 """The same for a text as it stands in an answer."""
 
+PAGE_TOKENS: Final = 19_800
+"""Of the 20,000 that an answer may have; the rest is for the header and the address of what follows."""
+
+CHATS_ON_PAGE: Final = 200
+"""At up to 300 characters for a chat they stay within that as well."""
+
 _MONTH: Final = re.compile("[0-9]{4}-[0-9]{2}")
 _EXPORT_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
+_EXPORTED_CHAT: Final = re.compile(r"-([0-9]{1,18})(?:_[A-Za-z0-9]+_[A-Za-z0-9]+)?\.[a-z]+\Z")
 
 
 class Address(NamedTuple):
@@ -44,10 +52,28 @@ ADDRESSES: Final = {
     "schema": Address(
         "whatsapp://schema", "Tables", "The tables and columns of the SQLite database, for queries of one's own."
     ),
-    "chats": Address("whatsapp://chats", "Chats", "The most recently active chats with id, kind, messages and last activity."),
-    "chat": Address("whatsapp://chats/{chat_id}", "Chat", "One chat: what is known of it, and its newest messages."),
+    "chats": Address(
+        "whatsapp://chats",
+        "Chats",
+        "The most recently active chats with id, kind, messages and last activity; the last line leads to the next page.",
+    ),
+    "chats_after": Address(
+        "whatsapp://chats/after/{chat_id}", "Chats, next page", "The chats that were active less recently than this one."
+    ),
+    "chat": Address(
+        "whatsapp://chats/{chat_id}",
+        "Chat",
+        "One chat: what is known of it, its newest messages, and the address of what is older. May be subscribed to.",
+    ),
     "month": Address(
-        "whatsapp://chats/{chat_id}/messages/{month}", "Month of a chat", "A chat's messages of a month like 2025-08."
+        "whatsapp://chats/{chat_id}/messages/{month}",
+        "Month of a chat",
+        "The newest messages of a month like 2025-08, at most 20,000 tokens; the last line leads to what is older.",
+    ),
+    "month_before": Address(
+        "whatsapp://chats/{chat_id}/messages/{month}/before/{message_id}",
+        "Month of a chat, next page",
+        "What was written in that month before this message.",
     ),
     "contact": Address(
         "whatsapp://contacts/{contact_id}", "Contact", "One person: names, number, private chat and shared groups."
@@ -90,24 +116,46 @@ class Resources:
         return str(self._archive.queries.schema_text())
 
     def chats(self) -> str:
-        """Return the chats, one a line."""
+        """Return the chats, one a line: the first page."""
+        return self._chats(None)
+
+    def chats_after(self, chat_id: str) -> str:
+        """Return the next page of them."""
+        return self._chats(self._archive.queries.after_chat(_number(chat_id)))
+
+    def _chats(self, cursor: str | None) -> str:
         from whatsapp_mcp.server.lists import chats_answer
 
-        return chats_answer(self._archive, query=None, kind=None, limit=500, cursor=None)
+        return chats_answer(
+            self._archive, query=None, kind=None, limit=CHATS_ON_PAGE, cursor=cursor, address="whatsapp://chats/after"
+        )
 
     def chat(self, chat_id: str) -> str:
         """Return a chat's newest messages under its header."""
         from whatsapp_mcp.server.conversations import Reading, chat_answer
 
-        return chat_answer(self._archive, _number(chat_id), Reading())
+        number = _number(chat_id)
+        return chat_answer(self._archive, number, Reading(tokens=PAGE_TOKENS, address=_months_of(number)))
 
     def month(self, chat_id: str, month: str) -> str:
-        """Return a chat's messages of a month; where they are too many, the newest with the cursor to the rest."""
+        """Return the newest of a chat's messages of a month, and where to read on."""
+        return self._month(_number(chat_id), _checked_month(month), None)
+
+    def month_before(self, chat_id: str, month: str, message_id: str) -> str:
+        """Return those before a message."""
+        chat, month = _number(chat_id), _checked_month(month)
+        return self._month(chat, month, self._archive.queries.before_message(chat, month, _number(message_id)))
+
+    def _month(self, chat: int, month: str, cursor: str | None) -> str:
         from whatsapp_mcp.server.conversations import Reading, chat_answer
 
-        if not _MONTH.fullmatch(month):
-            raise ResourceNotFoundError("A month is written like 2025-08.")
-        return chat_answer(self._archive, _number(chat_id), Reading(after=month, before=month, limit=500))
+        address = _months_of(chat)
+        reading = Reading(after=month, before=month, limit=500, tokens=PAGE_TOKENS, cursor=cursor, address=address)
+        text = chat_answer(self._archive, chat, reading)
+        if any(line.startswith(f"Older: {address}/") for line in text.rpartition(">>\n")[2].split("\n")):
+            return text
+        earlier = next((each for each in self._archive.queries.months(chat) if each < month), None)
+        return text if earlier is None else f"{text}\nEarlier: {address}/{earlier}"
 
     def contact(self, contact_id: str) -> str:
         """Return what is known of a person."""
@@ -119,7 +167,6 @@ class Resources:
         """Return a message as JSON, whole, between its marks."""
         from whatsapp_mcp.export.objects import message_object
         from whatsapp_mcp.server.answers_json import compact_json, json_document
-        from whatsapp_mcp.server.fencing import cleaned
 
         zone = self._archive.settings.timezone
         message = self._archive.queries.get_message(_number(message_id))
@@ -142,10 +189,23 @@ class Resources:
         """Return a file that ``export_chat`` wrote."""
         folder = self._archive.home / "exports"
         path = folder / name
-        if not _EXPORT_NAME.fullmatch(name) or not path.is_file():
+        if not _EXPORT_NAME.fullmatch(name) or not self._may_be_seen(name) or not path.is_file():
             raise ResourceNotFoundError(f"There is no such export; export_chat writes one. The folder is {folder}.")
         data = _checked(path).read_bytes()
-        return data if name.endswith(".zip") else _not_too_long(data.decode("utf-8", "replace"), path)
+        if name.endswith(".zip"):
+            return data
+        text = data.decode("utf-8", "replace")
+        return _not_too_long(_cleaned_json(text) if name.endswith(".json") else fence(clean(text)), path)
+
+    def _may_be_seen(self, name: str) -> bool:
+        """Whether an export is of a chat that is not hidden; its name holds the chat's id."""
+        if self._archive.sight is None:
+            return True
+        found = _EXPORTED_CHAT.search(name)
+        try:
+            return found is not None and bool(self._archive.queries.get_chat(int(found[1])))
+        except NotFound:
+            return False
 
     def type_of(self, uri: str) -> str | None:
         """Return the MIME type of an address that only its file knows."""
@@ -160,10 +220,29 @@ class Resources:
         return None
 
 
+def _months_of(chat: int) -> str:
+    return f"whatsapp://chats/{chat}/messages"
+
+
+def _checked_month(text: str) -> str:
+    if not _MONTH.fullmatch(text):
+        raise ResourceNotFoundError("A month is written like 2025-08.")
+    return text
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise NotFound("Addresses take the archive's own ids, which are numbers; list_chats and find_contact show them.")
     return int(text)
+
+
+def _cleaned_json(text: str) -> str:
+    """An export as JSON with every text in it made safe to show; what is no object any more is fenced."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return json.dumps(cleaned(found), ensure_ascii=False, indent=1) if isinstance(found, dict) else fence(clean(text))
 
 
 def _not_too_long(text: str, path: Path) -> str:

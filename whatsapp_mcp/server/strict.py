@@ -21,10 +21,11 @@ from mcp.server.mcpserver.exceptions import (
     UnexpectedToolError,
 )
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, ToolAnnotations
+from mcp.types import INVALID_PARAMS, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from whatsapp_mcp.errors import ArchiveError, NotFound
+from whatsapp_mcp.server.accesses import address_told
 from whatsapp_mcp.server.fencing import clean
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult, GetPromptResult, InputRequiredResult
     from pydantic.networks import AnyUrl
     from pydantic_core import ErrorDetails
+
+    from whatsapp_mcp.server.accesses import Accesses
 
 Json: TypeAlias = Any
 """A JSON schema or a part of one."""
@@ -69,6 +72,8 @@ class StrictServer(MCPServer[Any]):
 
     type_of: Callable[[str], str | None] = staticmethod(lambda _uri: None)
     """Gives the MIME type of a resource's URI where the template cannot know it."""
+    access: Accesses
+    """Keeps account of what is read; to be set before anything is asked."""
 
     def add_tools(self, room: object) -> None:
         """Register every method of `room` that `tool` has marked, in the order in which they are written."""
@@ -106,6 +111,15 @@ class StrictServer(MCPServer[Any]):
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; raises `ToolError` with one helpful line, and only a crash stays a crash."""
+        told = name if self._tool_manager.get_tool(name) else "unknown"
+        with self.access.of("tool", told, context) as access:
+            answer = await self._call(name, arguments, context)
+            access.texts = _texts_of(getattr(answer, "content", ()))
+            return answer
+
+    async def _call(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError as crash:
@@ -120,6 +134,12 @@ class StrictServer(MCPServer[Any]):
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; an unknown one is "not found", and our own errors keep their words."""
+        with self.access.of("resource", address_told(str(uri)), context) as access:
+            contents = await self._read(uri, context)
+            access.texts = tuple(one.content for one in contents if isinstance(one.content, str))
+            return contents
+
+    async def _read(self, uri: AnyUrl | str, context: Context[Any, Any] | None) -> list[ReadResourceContents]:
         try:
             contents = await super().read_resource(uri, context)
         except UnexpectedResourceError as crash:
@@ -145,7 +165,21 @@ class StrictServer(MCPServer[Any]):
             raise MCPError(INVALID_PARAMS, f"unknown argument {unknown[0]!r} - {_hint(unknown[0], names)}")
         if missing := [each.name for each in expected if each.required and not str(given.get(each.name) or "").strip()]:
             raise MCPError(INVALID_PARAMS, f"missing argument {missing[0]!r}")
-        return await super().get_prompt(name, arguments, context)
+        with self.access.of("prompt", name, context):
+            return await super().get_prompt(name, arguments, context)
+
+    def completion(self) -> Callable[..., Any]:
+        """Register what answers completions, and keep account of these as well."""
+        register = cast("Callable[..., Any]", super().completion())  # type: ignore[no-untyped-call]
+
+        def registering(complete: Callable[..., Any]) -> Any:  # noqa: ANN401 - the SDK leaves it untyped
+            async def accounted(ref: object, argument: object, context: object) -> Any:  # noqa: ANN401
+                with self.access.of("completion", type(ref).__name__):
+                    return await complete(ref, argument, context)
+
+            return register(accounted)
+
+        return registering
 
     def _typed(self, uri: str, contents: Iterable[ReadResourceContents]) -> Iterator[ReadResourceContents]:
         for content in contents:
@@ -163,6 +197,10 @@ class StrictServer(MCPServer[Any]):
         known = list(tool_called.parameters.get("properties", {}))
         problems = refusal.__cause__.errors(include_url=False, include_context=False)
         return "; ".join(dict.fromkeys(explained(problem, known) for problem in problems))
+
+
+def _texts_of(blocks: Iterable[object]) -> tuple[str, ...]:
+    return tuple(block.text for block in blocks if isinstance(block, TextContent))
 
 
 def foreseen(error: BaseException | None) -> str | None:
@@ -190,7 +228,7 @@ def explained(problem: ErrorDetails, known: list[str]) -> str:
 
 
 def tidied(schema: Json) -> Json:
-    """Return a JSON schema without what only costs tokens: titles, null alternatives and null defaults.
+    """Return a JSON schema without what only costs tokens: titles, null alternatives, null defaults and what is allowed anyway.
 
     Alternatives stay in ``anyOf``: a list of types would be shorter, but clients that know one type each, as Gemini's function
     declarations do, refuse the tool or drop the constraint (MCP Inspector, ``tools/list --strict``).
@@ -202,6 +240,8 @@ def tidied(schema: Json) -> Json:
     shorter = {key: tidied(part) for key, part in schema.items() if not (key == "title" and isinstance(part, str))}
     if shorter.get("default", ...) is None:
         del shorter["default"]
+    if shorter.get("additionalProperties") is True:
+        del shorter["additionalProperties"]
     choices = shorter.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:
         rest = [choice for choice in choices if choice != {"type": "null"}]

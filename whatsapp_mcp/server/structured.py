@@ -1,7 +1,8 @@
 """The structured answers of the status and the analysis, as their JSON schemas tell them.
 
-Two answers only: every pydantic class costs a moment of the start and a model some tokens, so what `gaps` says is not told in
-detail. All times are RFC 3339 with the offset of the user's zone; what is not known is left out.
+Two answers only: every pydantic class costs a moment of the start and a model some tokens, so what stands in `gaps`, in the
+runs and in the coverage of a count is told in words. All times are RFC 3339 with the offset of the user's zone; what is not
+known is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Named(BaseModel):
 
 
 class KnownRange(BaseModel):
-    """What an answer rests on."""
+    """What an answer rests on; further members tell of holes."""
 
     chats: int
     complete: int = Field(description="chats whose whole history is archived")
@@ -32,42 +33,9 @@ class KnownRange(BaseModel):
     newest: str | None = None
     last_synced_at: str | None = None
     known_until: str | None = None
-    verified_at: str | None = None
     missing: int | None = Field(None, description="messages that something refers to and that were never seen")
-    unobtainable: int | None = None
-    shrunk: int | None = None
     with_holes: int | None = Field(None, description="chats of which some time was never fetched")
-    holes: list[dict[str, str]] | None = None
     note: str | None = None
-
-
-class Run(BaseModel):
-    """One execution of a sync."""
-
-    run_id: int
-    kind: str
-    state: str
-    started_at: str
-    ended_at: str | None = None
-    updated_at: str | None = None
-    chats_total: int
-    chats_done: int
-    chats_failed: int
-    messages_seen: int
-    messages_new: int
-    requests: int
-    throttled: int
-    last_error: str | None = None
-    messages_per_second: float | None = None
-    seconds_left: int | None = Field(None, description="an estimate while it runs")
-
-
-class FailedChat(BaseModel):
-    """A chat whose history could not be fetched."""
-
-    chat: Named
-    error: str
-    error_count: int
 
 
 class SyncStatus(BaseModel):
@@ -82,15 +50,18 @@ class SyncStatus(BaseModel):
     contacts: int
     messages: int
     media_messages: int
-    payloads: int
-    unreadable: int
+    payloads: int | None = None
+    unreadable: int | None = None
     database_bytes: int
     coverage: KnownRange
     gaps: dict[str, Any] = Field(description="what is suspected to be missing, by kind and chat, and the next_step")
     queue: dict[str, Any] = Field(description="how it listens, and the suspicion that somebody else empties the queue")
     files: dict[str, int] = Field(description="files of messages by what became of them; contents: different ones on the disk")
-    runs: list[Run] = Field(description="newest first")
-    failures: list[FailedChat]
+    runs: list[dict[str, Any]] = Field(
+        description="newest first: run_id, kind, state, times, chats and messages so far, requests, last_error; "
+        "while it runs messages_per_second and an estimate of seconds_left"
+    )
+    failures: list[dict[str, Any]] = Field(description="chats that could not be fetched: chat, error, error_count")
     truncated: list[Named]
     left_out: dict[str, int] = Field(description="how many entries of a list are not shown")
 
@@ -129,7 +100,7 @@ class RangeAnalysis(BaseModel):
     """The numbers of an interval."""
 
     interval: Span
-    coverage: KnownRange
+    coverage: dict[str, Any] = Field(description="what the numbers rest on, as full_sync_status tells it, within the interval")
     messages: int
     sent: int
     received: int
@@ -141,4 +112,5 @@ class RangeAnalysis(BaseModel):
     busiest_day: CountRow | None = None
     breakdowns: dict[str, list[CountRow]]
     left_out: dict[str, int] = Field(description="how many rows of a table are not shown")
+    notes: list[str] | None = None
     next_step: str | None = None

@@ -79,7 +79,7 @@ class SyncingTools:
         job = await self._jobs.begin("full sync", work)
         if await job.wait(1.0):
             return _ended(job)
-        how_far = f" ({progress_text(job.progress)})" if job.progress else ""
+        how_far = f" ({progress_text(job.progress)})" if job.progress and not job.is_discreet else ""
         return f"The full sync has started and goes on in the background{how_far}. full_sync_status shows its progress."
 
     @tool("Sync one chat", reads_only=False)
@@ -107,7 +107,7 @@ class SyncingTools:
         async def work(gateway: GreenApi, writer: Writer, report: Callable[[Progress], None]) -> object:
             return await sync_chat(gateway, writer, self._archive.clock, whatsapp_id, depth=depth, report=report)
 
-        return _ended(await wait_with_progress(await self._jobs.begin("sync of one chat", work), context))
+        return _ended(await wait_with_progress(await self._jobs.begin("sync of one chat", work, of_one_chat=True), context))
 
     @tool("Sync what is new", reads_only=False)
     async def sync_recent(self, context: Context) -> CallToolResult:
@@ -142,8 +142,11 @@ class SyncingTools:
         from whatsapp_mcp.server.waiting import listener_object, listener_text
 
         zone = self._archive.settings.timezone
-        text = listener_text(listener, zone)
-        shown = {"state": "listening", "message": text, "listener": listener_object(listener, zone)}
+        sees_all = self._archive.sight is None
+        text = listener_text(listener, zone, with_counts=sees_all)
+        shown: dict[str, Any] = {"state": "listening", "message": text}
+        if sees_all:
+            shown["listener"] = listener_object(listener, zone)
         return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=shown)
 
     def _live(self) -> dict[str, Any] | None:
@@ -153,7 +156,7 @@ class SyncingTools:
             return None
         if job.error is not None:
             return {"last_error": job.error}
-        if job.progress is None or not job.is_running:
+        if job.progress is None or not job.is_running or job.is_discreet:
             return None
         left = job.progress.seconds_left
         live: dict[str, Any] = {"run_id": job.progress.run_id, "messages_per_second": round(job.progress.rate, 1)}

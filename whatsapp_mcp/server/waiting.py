@@ -27,10 +27,11 @@ async def wait_with_progress(job: Job, context: Context[Any, Any]) -> Job:
         for second in range(int(CALL_SECONDS / REPORT_SECONDS)):
             if await job.wait(REPORT_SECONDS):
                 break
-            done = float(second + 1) if job.progress is None else float(job.progress.messages_seen)
+            progress = None if job.is_discreet else job.progress
+            done = float(second + 1) if progress is None else float(progress.messages_seen)
             if done > told:  # progress must rise (MCP, Progress)
                 told = done
-                await context.report_progress(done, None, progress_text(job.progress) if job.progress else job.name)
+                await context.report_progress(done, None, progress_text(progress) if progress else job.name)
     except BaseException:
         job.scope.cancel()
         raise
@@ -40,9 +41,11 @@ async def wait_with_progress(job: Job, context: Context[Any, Any]) -> Job:
 def outcome_text(job: Job) -> str:
     """Return what a job brought, or that it goes on."""
     if job.is_running:
-        how_far = f" ({progress_text(job.progress)})" if job.progress else ""
+        how_far = f" ({progress_text(job.progress)})" if job.progress and not job.is_discreet else ""
         return f"The {job.name} goes on in the background{how_far}; full_sync_status shows its progress."
     outcome = job.outcome
+    if job.is_discreet:
+        return f"The {job.name} is {outcome.state}; full_sync_status shows what is archived."
     counts = f"{outcome.messages_seen:,} messages seen, {outcome.messages_new:,} new"
     lines = [f"The {job.name} is {outcome.state}: {outcome.chats_done} of {outcome.chats_total} chats, {counts}."]
     if outcome.chats_damaged:
@@ -54,8 +57,10 @@ def outcome_text(job: Job) -> str:
     return "\n".join(lines)
 
 
-def listener_text(listener: Listener, zone: ZoneInfo) -> str:
-    """Return who keeps the archive current, and what came last."""
+def listener_text(listener: Listener, zone: ZoneInfo, *, with_counts: bool = True) -> str:
+    """Return who keeps the archive current, and `with_counts` what came, in any chat."""
+    if not with_counts:
+        return "A listener keeps the archive current. Nothing needs to be fetched."
     who = "A listener" if listener.pid is None else f"A listener (pid {listener.pid})"
     last = "none yet" if listener.last_notification_at is None else minute(listener.last_notification_at, zone)
     since = f"{listener.notifications:,} since {minute(listener.started_at, zone)}, {listener.messages_new:,} messages new"
@@ -78,7 +83,7 @@ def listener_object(listener: Listener, zone: ZoneInfo) -> dict[str, Any]:
 def chat_to_fetch(archive: Archive, chat: str | int) -> str:
     """Return WhatsApp's id of the chat to fetch: of a known chat, or the id or number of one that is not archived yet.
 
-    Raises `NotFound` or `Ambiguous` when a name does not lead to one chat.
+    Where chats are hidden only a known one that is not. Raises `NotFound` or `Ambiguous` when a name does not lead to one chat.
     """
     from whatsapp_mcp.sync import chat_named
 
@@ -86,6 +91,8 @@ def chat_to_fetch(archive: Archive, chat: str | int) -> str:
     try:
         return archive.queries.find_chat(chat).whatsapp_id
     except (NotFound, StorageError):
+        if archive.sight is not None and archive.database.exists():  # it may be one that is hidden
+            raise
         if (meant := chat_named(text)) is not None:
             return meant
         if not archive.database.exists():

@@ -44,6 +44,7 @@ from whatsapp_mcp.store.payloads import Payloads
 from whatsapp_mcp.store.people import People
 from whatsapp_mcp.store.rebuilding import begin_rebuild, end_rebuild
 from whatsapp_mcp.store.runs import Mark, Runs
+from whatsapp_mcp.store.upkeep import make_large_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -159,12 +160,12 @@ class Store:
     def _relate(self, aliases: Sequence[Alias]) -> None:
         many = sum(self.people.moves(alias.one, alias.other) for alias in aliases) >= _WORTH_AN_INDEX
         if many:
-            self.connection.execute("CREATE INDEX messages_by_sender ON messages (sender_contact_id)")
+            self.connection.execute("CREATE INDEX messages_to_relate ON messages (sender_contact_id)")
         for alias in aliases:
             self.people.relate(alias.one, alias.other)
         self.join_chats()
         if many:
-            self.connection.execute("DROP INDEX messages_by_sender")
+            self.connection.execute("DROP INDEX messages_to_relate")
 
     def join_chats(self) -> None:
         """Finish what `People.relate` found: chats that turned out to be one."""
@@ -351,8 +352,12 @@ class Store:
         return self.cursor(schema.REBUILD_CURSOR) is not None
 
     def compact(self) -> None:
-        """Merge the search index into one piece and give free pages back: worth it after a whole account came in."""
+        """Merge the search index into one piece and give free pages back: worth it after a whole account came in.
+
+        A very large archive also gets the indexes that only such a one needs.
+        """
         with storage_errors():
+            make_large_indexes(self.connection)
             self.connection.execute("INSERT INTO message_index (message_index) VALUES ('optimize')")
             self.connection.execute("VACUUM")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

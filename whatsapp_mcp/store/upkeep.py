@@ -9,6 +9,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from whatsapp_mcp.schema.semantic import FOR_LARGE, LARGE
+
 _MERGE_PAGES: Final = 500
 _MERGES: Final = 200
 """At most so many bites of a merge in one run; the next run goes on."""
@@ -66,8 +68,16 @@ def merge_index(connection: sqlite3.Connection) -> int:
     return _MERGES
 
 
+def make_large_indexes(connection: sqlite3.Connection) -> None:
+    """What only a very large archive needs; nothing in any other, and nothing where it is there."""
+    (newest,) = connection.execute("SELECT coalesce(max(message_id), 0) FROM messages").fetchone()
+    for index in FOR_LARGE if newest >= LARGE else ():
+        connection.execute(index)
+
+
 def refresh_statistics(connection: sqlite3.Connection) -> None:
-    """What the planner knows of the tables (SQLite docs, "PRAGMA optimize")."""
+    """What the planner knows of the tables (SQLite docs, "PRAGMA optimize"), and what it can use in a very large archive."""
+    make_large_indexes(connection)
     connection.execute("PRAGMA analysis_limit = 1000")
     connection.execute("PRAGMA optimize")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from whatsapp_mcp.errors import GatewayError, RequestRefused
+from whatsapp_mcp.errors import GatewayError, MissingExtra, RequestRefused
 from whatsapp_mcp.normalise import avatar_link
 from whatsapp_mcp.store import Mark
 from whatsapp_mcp.sync.discovery import damaged_note
@@ -34,6 +34,8 @@ RECENT_FILES_SECONDS: Final = 120.0
 """How long a run that only catches up fetches files."""
 FULL_FILES_SECONDS: Final = 900.0
 """How long a full one does: about 4,500 files at the documented pace."""
+_MEANING_SECONDS: Final = 10.0
+"""How long a run reads what new messages mean: some thousands."""
 AVATARS_A_RUN: Final = 50
 AVATARS_KEPT: Final = 30 * 86_400
 """Seconds after which a person's avatar is asked for again."""
@@ -92,6 +94,24 @@ async def fetch_files(gateway: GreenApi, run: Run, seconds: float) -> None:
     )
     for note in brought.lines():
         run.note(note)
+
+
+async def make_meanings(run: Run) -> None:
+    """The last thing that a sync does where the settings ask for search by meaning: vectors of new messages, for a while.
+
+    A library that is missing becomes a note of the outcome.
+    """
+    if not run.pen.extras.meanings:
+        return
+    from whatsapp_mcp.meanings import index_for  # numpy and a model: only for those who want it
+
+    try:
+        done = await run.pen.call(index_for, run.pen.store, _MEANING_SECONDS, run.clock.monotonic)
+    except MissingExtra as error:
+        run.note(str(error))
+        return
+    if done.left:
+        run.note("Search by meaning does not know all messages yet: `whatsapp-mcp index` makes the rest.")
 
 
 async def _fetch_statuses(gateway: GreenApi, run: Run) -> None:

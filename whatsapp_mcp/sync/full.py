@@ -22,7 +22,7 @@ from whatsapp_mcp.store import Mark, Span
 from whatsapp_mcp.store.gaps import LAG
 from whatsapp_mcp.sync.coverage import silent_cap, silent_caps
 from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, Discovery, discover
-from whatsapp_mcp.sync.extras import FULL_FILES_SECONDS, fetch_extras, fetch_files
+from whatsapp_mcp.sync.extras import FULL_FILES_SECONDS, fetch_extras, fetch_files, make_meanings
 from whatsapp_mcp.sync.history import Expected, Histories, History
 from whatsapp_mcp.sync.instance import concerns_one_method, does_work, done_without, ensure_same_account, ensure_working
 from whatsapp_mcp.sync.marking import CAP_CURSOR, covered_by, why_unjoined
@@ -73,6 +73,7 @@ async def full_sync(
             await _begin_anew(run, resumed=unfinished is not None)
         await _Sweep(gateway, run).go()
     await fetch_files(gateway, run, FULL_FILES_SECONDS)
+    await make_meanings(run)
     return run.outcome()
 
 

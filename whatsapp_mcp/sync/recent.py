@@ -25,7 +25,7 @@ import anyio
 from whatsapp_mcp.errors import GatewayError, Unreachable, UsageError
 from whatsapp_mcp.store import Mark, Span
 from whatsapp_mcp.sync.discovery import WINDOW_MINUTES, damaged_note
-from whatsapp_mcp.sync.extras import RECENT_FILES_SECONDS, fetch_extras, fetch_files
+from whatsapp_mcp.sync.extras import RECENT_FILES_SECONDS, fetch_extras, fetch_files, make_meanings
 from whatsapp_mcp.sync.instance import done_without, ensure_ready
 from whatsapp_mcp.sync.journals import Journal, Judgement, anchor, ask, ensure_expected, journals_for, judge, proven, receive
 from whatsapp_mcp.sync.needs import Filled, Needs
@@ -67,6 +67,7 @@ async def sync_recent(gateway: GreenApi, writer: Writer, clock: Clock, *, report
         await fetch_extras(gateway, run)
         await run.end_as_it_went()
     await fetch_files(gateway, run, RECENT_FILES_SECONDS)
+    await make_meanings(run)
     return run.outcome()
 
 

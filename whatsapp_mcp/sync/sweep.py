@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import GatewayError, RateLimited, RequestRefused, Unreachable, UnreadableAnswer
 from whatsapp_mcp.sync.discovery import ASKABLE
-from whatsapp_mcp.sync.extras import RECENT_FILES_SECONDS, fetch_files
+from whatsapp_mcp.sync.extras import RECENT_FILES_SECONDS, fetch_files, make_meanings
 from whatsapp_mcp.sync.instance import concerns_one_method, done_without, ensure_ready
 from whatsapp_mcp.sync.needs import listed_chats
 from whatsapp_mcp.sync.recent import nothing_synced
@@ -68,6 +68,7 @@ async def sweep(gateway: GreenApi, writer: Writer, clock: Clock, *, report: Repo
         await _compare(gateway, run, wanted[:AT_ONCE], {chat for chat, state in states.items() if state.is_done})
         await run.end_as_it_went()
     await fetch_files(gateway, run, RECENT_FILES_SECONDS)
+    await make_meanings(run)
     return run.outcome()
 
 
