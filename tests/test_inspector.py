@@ -32,6 +32,8 @@ READS: dict[str, dict[str, Any]] = {
     "read_chat": {"chat": "Mike", "after": "2025-08", "before": "2025-08"},
     "search_messages": {"query": "oak table", "context": 1},
     "analyze_range": {"after": "2025-08", "before": "2025-08", "breakdown": ["type", "day"]},
+    "catch_up": {"since": "2025-08"},
+    "verify_quote": {"message": ..., "quote": "a purple elephant in a submarine"},
     "export_chat": {"chat": "Mike", "format": "txt"},
     "get_media": {"message": ...},
 }
@@ -134,9 +136,9 @@ def text(answer: Answer) -> str:
 def test_the_inspector_lists_what_there_is(answers: dict[str, Answer]) -> None:
     assert result(answers["initialize"])["serverInfo"]["name"] == "whatsapp-mcp"
     assert sorted(tool["name"] for tool in result(answers["tools/list --strict"])["tools"]) == sorted([*READS, *SYNCS])
-    assert len(result(answers["resources/list"])["resources"]) == 3
-    assert len(result(answers["resources/templates/list"])["resourceTemplates"]) == 6
-    assert len(result(answers["prompts/list"])["prompts"]) == 6
+    assert len(result(answers["resources/list"])["resources"]) == 3 + SMALL.private + SMALL.groups
+    assert len(result(answers["resources/templates/list"])["resourceTemplates"]) == 8
+    assert len(result(answers["prompts/list"])["prompts"]) == 10
 
 
 def test_the_schemas_of_the_tools_are_portable(answers: dict[str, Answer]) -> None:
@@ -160,7 +162,10 @@ def test_the_inspector_calls_every_tool_that_reads(answers: dict[str, Answer], a
     assert "oak table 180 x 90" in text(answers["search_messages"])
     assert result(answers["analyze_range"])["structuredContent"]["messages"] == SMALL.august
     assert str(desk.home / "exports") in text(answers["export_chat"])
-    assert "Not downloaded yet" in text(answers["get_media"])
+    assert "Mike Turner" in text(answers["catch_up"])
+    assert text(answers["verify_quote"]).startswith("No: m")
+    assert "Stored at" in text(answers["get_media"])
+    assert [block["type"] for block in result(answers["get_media"])["content"]] == ["text", "image", "resource_link"]
 
 
 def test_the_inspector_calls_every_tool_that_fetches(answers: dict[str, Answer]) -> None:
