@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from whatsapp_mcp.server.viewing import Viewer
 from whatsapp_mcp.sync.writing import Pen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whatsapp_mcp.app import Archive
 
 SERVER = str(Path(__file__).parents[1] / "server.py")
@@ -183,16 +186,39 @@ async def test_a_link_in_the_media_folder_that_leads_out_of_it_is_no_stored_file
     assert "gone from the disk" in facts.text
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whoever may read everything is refused nothing")
-async def test_a_file_that_may_not_be_read_is_said_to_be_so(home: Path) -> None:
-    archive = book_club(home)
-    handle = sent(archive, "imageMessage", photograph())
-    (home / "media/documents/x.bin").chmod(0)
-    server, _ = build_server(archive)
-    async with Client(server) as client:
-        with pytest.raises(MCPError, match="cannot be read: Permission denied"):
-            await client.read_resource(f"whatsapp://media/{handle[1:]}")
-        assert not (await client.call_tool("get_media", {"message": handle})).is_error
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="only on POSIX are there such rights")
+async def test_a_file_that_may_not_be_read_is_said_to_be_so() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        archive = book_club(home)
+        handle = sent(archive, "imageMessage", photograph())
+        archive.queries.close()
+        open_to_all(Path(folder))
+        (home / "media/documents/x.bin").chmod(0)
+        server, _ = build_server(archive)
+        with somebody_else():
+            async with Client(server) as client:
+                with pytest.raises(MCPError, match="cannot be read: Permission denied"):
+                    await client.read_resource(f"whatsapp://media/{handle[1:]}")
+                assert not (await client.call_tool("get_media", {"message": handle})).is_error
+
+
+def open_to_all(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may read everything, so root becomes nobody meanwhile; anybody else is already somebody without that right."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
 
 
 # The server as clients start it
