@@ -6,16 +6,13 @@ This page imports nothing, so that rooms which only need the lines or the fence 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whatsapp_mcp.app import Archive
 
 
 _log = logging.getLogger(__name__)
-
-_TURN: Final = 0.0005
-"""Seconds until a thread that computes gives way: with Python's 5 ms a quick answer waits thrice beside a slow one."""
 
 
 def serve(archive: Archive) -> None:
@@ -30,7 +27,6 @@ def serve(archive: Archive) -> None:
     from whatsapp_mcp.server.build import build_server
 
     server, jobs = build_server(archive)
-    sys.setswitchinterval(_TURN)
     _log.info("the server begins")
     try:
         anyio.run(serve_stdio, server, jobs.stop)

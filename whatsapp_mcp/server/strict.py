@@ -8,6 +8,7 @@ foresaw stays masked, and its traceback goes to the log.
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -27,9 +28,11 @@ from pydantic import ValidationError
 from whatsapp_mcp.errors import ArchiveError, NotFound
 from whatsapp_mcp.server.accesses import address_told
 from whatsapp_mcp.server.fencing import clean
+from whatsapp_mcp.server.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from mcp.server.lowlevel.helper_types import ReadResourceContents
     from mcp.server.mcpserver import Context
@@ -55,13 +58,17 @@ class ToolSpec:
     open_world: bool = True
     """True also for whatever returns text of strangers, which is nearly everything here."""
     structured: bool = False
+    is_quick: bool = False
+    """Answered within milliseconds, so it takes its `turns`."""
 
 
-def tool(title: str, *, reads_only: bool = True, idempotent: bool = True, structured: bool = False) -> Callable[..., Any]:
+def tool(
+    title: str, *, reads_only: bool = True, idempotent: bool = True, structured: bool = False, is_quick: bool = False
+) -> Callable[..., Any]:
     """Mark a method as a tool; its docstring is what the model reads."""
 
     def mark(method: Callable[..., Any]) -> Callable[..., Any]:
-        setattr(method, _SPEC, ToolSpec(title, reads_only, idempotent, structured=structured))
+        setattr(method, _SPEC, ToolSpec(title, reads_only, idempotent, structured=structured, is_quick=is_quick))
         return method
 
     return mark
@@ -74,6 +81,7 @@ class StrictServer(MCPServer[Any]):
     """Gives the MIME type of a resource's URI where the template cannot know it."""
     access: Accesses
     """Keeps account of what is read; to be set before anything is asked."""
+    _turns: Turns | None = None
 
     def add_tools(self, room: object) -> None:
         """Register every method of `room` that `tool` has marked, in the order in which they are written."""
@@ -113,9 +121,17 @@ class StrictServer(MCPServer[Any]):
         """Call a tool; raises `ToolError` with one helpful line, and only a crash stays a crash."""
         told = name if self._tool_manager.get_tool(name) else "unknown"
         with self.access.of("tool", told, context) as access:
-            answer = await self._call(name, arguments, context)
+            async with self._turn_of(told):
+                answer = await self._call(name, arguments, context)
             access.texts = _texts_of(getattr(answer, "content", ()))
             return answer
+
+    def _turn_of(self, name: str) -> AbstractAsyncContextManager[None]:
+        known = self._tool_manager.get_tool(name)
+        if known is None or not getattr(known.fn, _SPEC).is_quick:
+            return nullcontext()
+        self._turns = self._turns or Turns()  # belongs to the loop that asks first
+        return self._turns.turn()
 
     async def _call(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None

@@ -37,7 +37,7 @@ class ReadingTools:
         """Keep the archive; it is opened with the first question."""
         self._archive = archive
 
-    @tool("List chats")
+    @tool("List chats", is_quick=True)
     def list_chats(
         self,
         *,
@@ -60,7 +60,7 @@ class ReadingTools:
 
         return chats_answer(self._archive, query=query, kind=kind, limit=limit, cursor=cursor)
 
-    @tool("Find a contact")
+    @tool("Find a contact", is_quick=True)
     def find_contact(
         self,
         *,
@@ -78,7 +78,7 @@ class ReadingTools:
 
         return contacts_answer(self._archive, query)
 
-    @tool("Read a chat")
+    @tool("Read a chat", is_quick=True)
     def read_chat(
         self,
         *,

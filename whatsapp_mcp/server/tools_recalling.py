@@ -52,7 +52,7 @@ class RecallingTools:
 
         return catching_up_answer(self._archive, CatchingUp(since, chat, token_budget, format))
 
-    @tool("Verify a quote")
+    @tool("Verify a quote", is_quick=True)
     def verify_quote(
         self,
         *,
