@@ -17,8 +17,6 @@ _log = logging.getLogger(__name__)
 
 def serve(archive: Archive) -> None:
     """Serve `archive` over standard input and output until the client leaves."""
-    import sys
-
     import anyio
 
     from whatsapp_mcp.server.transport import prepare_logging, serve_stdio
