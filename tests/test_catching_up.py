@@ -16,6 +16,7 @@ from whatsapp_mcp.app import Archive
 from whatsapp_mcp.cli import main
 from whatsapp_mcp.config import Settings
 from whatsapp_mcp.errors import UsageError
+from whatsapp_mcp.queries import catching_up
 from whatsapp_mcp.server.catching_up import CatchingUp, catching_up_answer
 
 if TYPE_CHECKING:
@@ -249,3 +250,18 @@ def test_a_text_that_was_cut_in_json_is_said_to_be(desk: Desk) -> None:
     (shown,) = (message for message in told["messages"] if message["handle"] == f"m{long}")
     assert told["shown"] == "snippets"
     assert shown["content_cut"] == f"part of 5400 characters: read_chat around=m{long} limit=1"
+
+
+def test_of_very_much_only_the_newest_is_looked_at_and_no_number_is_claimed_that_was_not_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catching_up, "_MOST_LOOKED_AT", 7)
+    monkeypatch.setattr(catching_up, "_LEAST_OF_A_CHAT", 1)
+    order = [one["chat"]["id"] for one in desk.ask_json()["chats"]]
+    assert order[0] == desk.dana
+    assert order[-1] == desk.ruth
+    told = {one["chat"]["id"]: one for one in desk.ask_json()["chats"]}
+    assert (told[desk.dana]["count"], told[desk.street]["received"]) == (2, 1)
+    assert "received" not in told[desk.dana]
+    assert "answers_to_you" not in told[desk.club]
+    assert re.search(r"Book club · 2 messages · answers you · ", desk.ask())

@@ -78,7 +78,7 @@ class _Writer:
         why = _WHY.get(one.rank, "") if one.received or one.sent else ""
         facts = [
             f"# {one.chat.id} {name_in_line(one.chat.name)}",
-            counted(one.messages, "message") + (f" ({one.received} received)" if one.received != one.messages else ""),
+            counted(one.messages, "message") + _received(one),
             why,
             f"m{one.first_id} to m{one.last_id}" if one.messages > 1 else f"m{one.last_id}",
             f"last {minute(one.last_at, self.archive.settings.timezone)}",
@@ -89,12 +89,18 @@ class _Writer:
         zone = self.archive.settings.timezone
         facts: dict[str, Any] = {
             "chat": party_object(one.chat), "kind": "group" if one.is_group else "private", "count": one.messages,
-            "received": one.received, "answers_to_you": one.to_me, "waits_for_you": one.is_waiting,
-            "first": f"m{one.first_id}", "last": f"m{one.last_id}", "last_at": rfc3339(one.last_at, zone), "shown": shown,
+            "waits_for_you": one.is_waiting, "first": f"m{one.first_id}", "last": f"m{one.last_id}",
+            "last_at": rfc3339(one.last_at, zone), "shown": shown,
         }  # fmt: skip
+        if not one.is_known_in_part:
+            facts |= {"received": one.received, "answers_to_you": one.to_me}
         if messages:
             facts["messages"] = [shortened(message, zone, longest) for message in messages]
         return compact_json(cleaned(facts))
+
+
+def _received(one: Activity) -> str:
+    return "" if one.is_known_in_part or one.received == one.messages else f" ({one.received} received)"
 
 
 def catching_up_answer(archive: Archive, asked: CatchingUp, enclose: Callable[[str], str] = fence) -> str:
