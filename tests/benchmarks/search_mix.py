@@ -48,7 +48,9 @@ class Mix:
             " WHERE content <> '' AND message_id % (SELECT max(message_id) / ? FROM messages) = 0",
             (_SAMPLE,),
         )
-        self._texts = [_Text(words, *rest) for text, *rest in rows if (words := re.findall(r"\w+", text))]
+        self._texts = [
+            _Text(words, *rest) for text, *rest in rows if (words := [word for word in re.findall(r"\w+", text) if fold(word)])
+        ]
         names = connection.execute("SELECT name FROM contacts WHERE name IS NOT NULL ORDER BY contact_id LIMIT ?", (_SAMPLE,))
         self._names = [self._rng.choice((name, *name.split())) for (name,) in names]
         connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, message_index, row)")

@@ -41,6 +41,7 @@ _JOINS: Final = (
 )
 _HANDLE: Final = re.compile(r"m?([0-9]{1,18})", re.IGNORECASE)
 _EXCERPT: Final = 80
+_NOWHERE: Final = (None, None, None)
 _GIVEN_UP: Final = frozenset({"expired", "failed", "skipped"})
 
 Row = tuple[Any, ...]
@@ -90,7 +91,7 @@ def _view(row: Row, quotes: dict[int, Quoted], reactions: Iterable[ReactionView]
         delivery_status=row[17],
         reactions=tuple(reactions),
         media=_media(row),
-        location=Location(*row[23:26]) if any(value is not None for value in row[23:26]) else None,
+        location=Location(*row[23:26]) if row[23:26] != _NOWHERE else None,
         marker=_open_marker(row),
         versions=tuple(versions) if len(versions) > 1 else (),
         call=more.calls.get((row[2], row[1])),
@@ -113,7 +114,7 @@ def _sender(row: Row, *, from_me: bool) -> Party | None:
 
 def _media(row: Row) -> MediaView | None:
     filename, claimed, size, path, url = row[18:23]
-    if row[10] not in MEDIA_KINDS and not any((filename, path, url)):
+    if row[10] not in MEDIA_KINDS and not (filename or path or url):
         return None
     found_type, found_size, width, height, duration, thumbnail, sha256, status, transcript = row[29:38]
     return MediaView(
@@ -185,6 +186,11 @@ def _reactions(connection: sqlite3.Connection, keys: Sequence[tuple[int, str]]) 
     for chat, message, *who, emoji, at in connection.execute(query, (json.dumps(keys),)):
         latest.setdefault((chat, message), {})[who[0]] = ReactionView(Party(*who), emoji, at)
     return {key: [view for view in by_sender.values() if view.emoji] for key, by_sender in latest.items()}
+
+
+def is_handle(text: str) -> bool:
+    """Whether `text` is spelled like the handle of a message: ``m123`` or ``123``."""
+    return _HANDLE.fullmatch(text) is not None
 
 
 def find(connection: sqlite3.Connection, handle: int | str) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -113,14 +114,26 @@ def _around(
 
 def _place(connection: sqlite3.Connection, asked: Asked, *, zone: ZoneInfo, now: float) -> tuple[int, int]:
     """The time and id from which to read on: of a message, or of the first moment of a date."""
-    around = str(asked.around)
+    around = str(asked.around).strip()
+
+    def day() -> tuple[int, int]:
+        return dates.parse(around, zone=zone, now=now).start, 0
+
+    is_handle = messages.is_handle(around)
+    if not is_handle:  # a date is tried before WhatsApp's ids, which are looked up in every chat
+        try:
+            return day()
+        except UsageError as no_date:
+            if _LIKE_A_DATE.match(around):
+                raise no_date from None
     try:
         message_id, chat, sent_at = messages.find(connection, around)
-    except NotFound as missing:
-        try:
-            return dates.parse(around, zone=zone, now=now).start, 0
-        except UsageError as no_date:
-            raise no_date if _LIKE_A_DATE.match(around.strip()) else missing from None
+    except NotFound:
+        if not is_handle:
+            raise
+        with suppress(UsageError):  # 2024 is a year where it is no message
+            return day()
+        raise
     if chat != asked.chat.id:
         raise NotFound(
             f"The message m{message_id} is not in this chat but in chat {chat}.", advice=f"Read chat {chat} around it."
