@@ -56,7 +56,7 @@ class Mix:
         connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, message_index, row)")
         counted = connection.execute("SELECT term, doc FROM temp.words ORDER BY doc DESC, term").fetchall()
         self._known = {word for word, _ in counted}
-        self._frequent = [spelled(word) for word, _ in counted[:EACH]]
+        self._frequent = [spelled(word) for word, _ in counted if fold(word)][:EACH]
         written = [spelled(word) for word, _ in counted if word.isalpha() and len(word) > 3]
         self._rare = written[-max(EACH, len(written) // 4) :]
 
