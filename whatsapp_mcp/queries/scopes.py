@@ -98,8 +98,12 @@ def scopes(connection: sqlite3.Connection, filters: Filters, inside: Extent, mat
         yield from _windows(connection, filters, iter(_FOR_SPARSE if whole > _DEAR and not filters.name_somebody else ()))
     else:
         sizes = windows(connection, inside, matches, wanted=_WANTED, whole=whole)
-        half = (inside.size or 2 * _WIDEST) // 2  # a window that holds more is hardly cheaper than everything
-        yield from _windows(connection, filters, takewhile(lambda size: size <= half, sizes) if everything.by_window else sizes)
+        widest = _WIDEST
+        if everything.by_window:
+            widest = (inside.size or 2 * _WIDEST) // 2  # a window that holds more is hardly cheaper than everything
+        elif filters.are_of_a_kind and whole < 4 * _DEAR:
+            widest = _WIDEST // _WIDER  # photos rarely have a word beside them: what is not in a narrow one is in no wider one
+        yield from _windows(connection, filters, takewhile(lambda size: size <= widest, sizes))
     yield everything
 
 
